@@ -1,0 +1,26 @@
+//! The end of the process, and exceptions.
+
+use crate::sys::process as sys;
+
+/// Ends the process abnormally, at once.
+pub fn abort() -> ! {
+    std::process::abort()
+}
+
+/// Whether [`raise_exception`] raises: on Windows.
+#[must_use]
+pub const fn has_exceptions() -> bool {
+    sys::HAS_EXCEPTIONS
+}
+
+/// Raises the structured exception `code` with `flags` (1: no return) and at most 15 words of
+/// `information`. Returns if a handler continues the execution, and at once where the system has
+/// no exceptions.
+///
+/// The exception may unwind through the caller, so the callers up to the handler own nothing that
+/// has to be dropped.
+#[doc(alias = "RtlRaiseException")]
+#[doc(alias = "RaiseException")]
+pub fn raise_exception(code: u32, flags: u32, information: &[usize]) {
+    sys::raise_exception(code, flags, information);
+}

@@ -1,0 +1,29 @@
+//! The ladder: one system is chosen here, and nowhere else in the workspace.
+//!
+//! Every system offers the same modules with the same functions:
+//!
+//! | module | functions |
+//! |---|---|
+//! | `memory` | `host_page_size`, `reserve`, `reserve_at`, `commit`, `decommit`, `release`, `protect`, `query` |
+//! | `regions` | `Regions`: an iterator over the used parts of the address space, upwards |
+//! | `wait` | `wait`, `wake_one`, `wake_all`, `pause` |
+//! | `thread` | `id`, `block`, `watch_exit` |
+//! | `random` | `fill`, `ambient` |
+//! | `fork` | `at_fork` |
+//! | `stderr` | `write` |
+//! | `stack` | `capture` |
+//! | `process` | `HAS_EXCEPTIONS`, `raise_exception` |
+//! | `errno` | `get`, `set` |
+
+pub mod region;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use linux::*;
+
+#[cfg(unix)]
+mod posix;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+compile_error!("no such system: docs/PORTING.md says what a port has to provide");

@@ -1,0 +1,41 @@
+//! The thread's stack.
+//!
+//! `pthread_getattr_np` would tell its limits but allocates, so the mapping around the stack
+//! pointer is looked up instead: what can be read there, from the stack pointer upwards. The answer
+//! is kept until the thread runs on another stack.
+
+use crate::pages::Span;
+use crate::sys::posix::frames;
+use crate::thread;
+use crate::vm::PageState;
+
+use super::memory;
+
+/// Captures the callers of the caller.
+#[inline(never)]
+pub fn capture(frames: &mut [usize]) -> usize {
+    let frame = frames::frame_pointer();
+    let here = 0_usize;
+    let stack_pointer = core::ptr::from_ref(&here).addr();
+    let Some(stack) = limits(stack_pointer) else {
+        return 0;
+    };
+    // SAFETY: 1: the stack is mapped from the stack pointer up to the end of its mapping.
+    unsafe { frames::walk(frame, stack_pointer, stack.end, frames) }
+}
+
+fn limits(stack_pointer: usize) -> Option<Span> {
+    // SAFETY: the block is this thread's and valid now.
+    let known = &unsafe { thread::block().as_ref() }.stack;
+    let (start, end) = known.get();
+    if (start..end).contains(&stack_pointer) {
+        return Some(Span { start, end });
+    }
+    let found = memory::query(stack_pointer).ok()?;
+    if found.state != PageState::Committed {
+        return None;
+    }
+    let stack = Span::new(found.base, found.size);
+    known.set((stack.start, stack.end));
+    Some(stack)
+}

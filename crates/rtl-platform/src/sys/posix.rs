@@ -1,0 +1,9 @@
+//! What Linux and macOS do alike. What differs is asked of the system that the ladder chose.
+
+pub mod errno;
+pub mod fork;
+pub mod frames;
+pub mod mapping;
+pub mod placement;
+pub mod process;
+pub mod stderr;
