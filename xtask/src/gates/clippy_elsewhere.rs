@@ -1,0 +1,26 @@
+//! Lints on the targets whose code this machine's own build never sees.
+
+use crate::build_std;
+use crate::gate::{Gate, Verdict};
+use crate::toolchain::{ARM64, BUILD_STD_CLIPPY, WIN64};
+
+/// Clippy has nothing to say about the Windows, macOS and arm64 code either.
+pub const GATE: Gate = Gate {
+    name: "clippy-elsewhere",
+    proves: "clippy finds nothing in the Windows, macOS and arm64 builds of the portable crates",
+    run: |workspace| {
+        if let Some(why) = build_std::missing() {
+            return Verdict::skipped(why);
+        }
+        for target in [WIN64, "aarch64-apple-darwin", ARM64] {
+            build_std::command(workspace, BUILD_STD_CLIPPY)
+                .args(["clippy", "-Zbuild-std", "--tests", "--target", target])
+                .args(workspace.portable_package_flags())
+                .arg("--target-dir")
+                .arg(workspace.target_dir("clippy"))
+                .args(["--", "-D", "warnings"])
+                .run()?;
+        }
+        Ok(Verdict::Passed)
+    },
+};

@@ -1,0 +1,84 @@
+//! The gates, one file each, and which of them continuous integration runs.
+
+mod apple;
+mod arm64;
+mod asan;
+mod clippy;
+mod clippy_elsewhere;
+mod fmt;
+mod lin32;
+mod model;
+mod programs;
+mod setup;
+mod test;
+mod tidy;
+mod tsan;
+mod valgrind;
+mod win32;
+mod win64;
+mod workflow_lint;
+
+use anyhow::{Context, Result};
+
+use crate::gate::Gate;
+
+/// Every gate, in the order in which `ci` runs them: the quick ones first.
+const ALL: &[Gate] = &[
+    setup::GATE,
+    fmt::GATE,
+    tidy::GATE,
+    workflow_lint::GATE,
+    clippy::GATE,
+    test::GATE,
+    model::GATE,
+    programs::GATE,
+    asan::GATE,
+    lin32::GATE,
+    win64::GATE,
+    win32::GATE,
+    arm64::GATE,
+    arm64::GATE_16K,
+    apple::GATE,
+    clippy_elsewhere::GATE,
+    tsan::GATE,
+    valgrind::GATE,
+];
+
+/// Gates that `ci` leaves out: the native tests, which `.ci/run` has just run by the README's own
+/// command.
+const NOT_IN_CI: &[&str] = &["test"];
+
+/// The gate of this name.
+pub fn named(name: &str) -> Result<Gate> {
+    ALL.iter()
+        .find(|gate| gate.name == name)
+        .copied()
+        .with_context(|| {
+            let names: Vec<_> = ALL.iter().map(|gate| gate.name).collect();
+            format!(
+                "no gate is called `{name}`; there are: ci, {}",
+                names.join(", ")
+            )
+        })
+}
+
+/// What `cargo xtask ci` runs.
+pub fn of_ci() -> Vec<Gate> {
+    ALL.iter()
+        .filter(|gate| !NOT_IN_CI.contains(&gate.name))
+        .copied()
+        .collect()
+}
+
+/// Prints each gate and what it proves.
+pub fn print_list() {
+    println!("cargo xtask NAME...   runs gates in the order given");
+    println!(
+        "cargo xtask ci        runs all of them but `{}`",
+        NOT_IN_CI.join("`, `")
+    );
+    println!();
+    for gate in ALL {
+        println!("{:<17} {}", gate.name, gate.proves);
+    }
+}

@@ -1,0 +1,18 @@
+//! The long run of the model.
+
+use crate::gate::{Gate, Verdict};
+use crate::toolchain::PROPTEST_CASES_LONG;
+
+/// A million random operations agree with the model.
+pub const GATE: Gate = Gate {
+    name: "model",
+    proves: "a million random operations over every kind of heap agree with a simple model",
+    run: |workspace| {
+        workspace
+            .cargo()
+            .args(["test", "--release", "-p", "rtl-heap-tests", "model"])
+            .env("PROPTEST_CASES", PROPTEST_CASES_LONG)
+            .run()?;
+        Ok(Verdict::Passed)
+    },
+};

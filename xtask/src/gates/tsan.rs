@@ -1,0 +1,58 @@
+//! ThreadSanitizer.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::build_std;
+use crate::gate::{Gate, Verdict};
+use crate::toolchain::{BUILD_STD_CARGO, HOST};
+use crate::workspace::Workspace;
+
+/// ThreadSanitizer finds no data race.
+pub const GATE: Gate = Gate {
+    name: "tsan",
+    proves: "the portable crates' tests run without a data race, the standard library instrumented too",
+    run: |workspace| {
+        if let Some(why) = build_std::missing() {
+            return Verdict::skipped(why);
+        }
+        let Some(runtime) = runtime(workspace)? else {
+            return Verdict::skipped("needs a nightly toolchain, for the sanitizer's runtime");
+        };
+        // The runtime stands before every library, or the C library's own symbols are taken first.
+        // rustix goes through libc, where the sanitizer sees the calls.
+        let flags = format!(
+            "-Zsanitizer=thread --cfg tsan --cfg rustix_use_libc -Zexternal-clangrt \
+             -Zpre-link-arg=-Wl,--whole-archive -Zpre-link-arg={} -Zpre-link-arg=-Wl,--no-whole-archive \
+             -Clink-arg=-Wl,--export-dynamic",
+            runtime.display()
+        );
+        build_std::command(workspace, BUILD_STD_CARGO)
+            .args(["test", "-Zbuild-std", "--lib", "--tests", "--target", HOST])
+            .args(workspace.portable_package_flags())
+            .arg("--target-dir")
+            .arg(workspace.target_dir("tsan"))
+            .env("RUSTFLAGS", flags)
+            .run()?;
+        Ok(Verdict::Passed)
+    },
+};
+
+/// The sanitizer's runtime, which comes with rustup's nightly.
+fn runtime(workspace: &Workspace) -> Result<Option<PathBuf>> {
+    let Ok(sysroot) = workspace
+        .command("rustc")
+        .args(["+nightly", "--print", "sysroot"])
+        .quiet()
+        .ignore_stderr()
+        .read()
+    else {
+        return Ok(None);
+    };
+    let archive = PathBuf::from(sysroot)
+        .join("lib/rustlib")
+        .join(HOST)
+        .join("lib/librustc-nightly_rt.tsan.a");
+    Ok(archive.exists().then_some(archive))
+}

@@ -1,0 +1,30 @@
+//! Valgrind's memcheck.
+
+use crate::gate::{Gate, Verdict};
+use crate::toolchain::PROPTEST_CASES_ELSEWHERE;
+use crate::workspace::find_program;
+
+/// memcheck finds neither a bad access nor a leak.
+pub const GATE: Gate = Gate {
+    name: "valgrind",
+    proves: "memcheck finds no bad access, no use of undefined memory and no leak in the core's own tests",
+    run: |workspace| {
+        if find_program(&["valgrind"]).is_none() {
+            return Verdict::skipped("valgrind is not installed (cargo xtask setup)");
+        }
+        workspace
+            .cargo()
+            .args(["test", "--lib", "--tests", "-p", "rtl-platform", "-p", "rtl-heap"])
+            .arg("--target-dir")
+            .arg(workspace.target_dir("valgrind"))
+            .env(
+                "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
+                "valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite",
+            )
+            // rustix's own system calls are inline assembly, which valgrind cannot follow.
+            .env("RUSTFLAGS", "--cfg rustix_use_libc")
+            .env("PROPTEST_CASES", PROPTEST_CASES_ELSEWHERE)
+            .run()?;
+        Ok(Verdict::Passed)
+    },
+};

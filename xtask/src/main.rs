@@ -1,0 +1,69 @@
+//! The project's gates. Every check is one subcommand: `cargo xtask NAME`.
+//!
+//! A gate runs alone, says what it proves before it starts, and ends in a line of the summary: ok,
+//! FAILED, or skipped with the reason. Continuous integration calls nothing else. `cargo xtask`
+//! alone lists the gates.
+//!
+//! The crate reads in this order: [`gate`] (what a gate is), [`gates`] (the list), [`toolchain`]
+//! (every fact about compilers, targets and packages), then the gate you care about, one file each.
+
+#![forbid(unsafe_code)]
+
+mod build_std;
+mod gate;
+mod gates;
+mod summary;
+mod toolchain;
+mod wine;
+mod wine32;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+
+mod flags {
+    //! The command line.
+    xflags::xflags! {
+        /// Run the project's gates; without a name, list them.
+        cmd xtask {
+            /// Gates to run, in this order.
+            repeated gates: String
+            /// Only this crate, in the gates that test the portable crates one by one.
+            repeated -p, --package package: String
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs what the command line asks for; false when a gate failed.
+fn run() -> Result<bool> {
+    let flags = flags::Xtask::from_env_or_exit();
+    let workspace = Workspace::open(flags.package)?;
+    match flags.gates.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {
+            gates::print_list();
+            Ok(true)
+        }
+        ["ci"] => Ok(summary::run_all(&workspace, &gates::of_ci())),
+        ref names => {
+            let chosen = names
+                .iter()
+                .map(|name| gates::named(name))
+                .collect::<Result<Vec<_>>>()?;
+            Ok(summary::run_all(&workspace, &chosen))
+        }
+    }
+}

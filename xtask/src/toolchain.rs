@@ -1,0 +1,94 @@
+//! Every fact about compilers, targets, packages and tools that the gates rest on, in one place.
+//!
+//! Two Rust toolchains do the work. The machine's own (rustup's stable) builds and tests natively.
+//! Anything that needs the standard library built from source (other targets, instrumented builds)
+//! uses Debian's `rustc-web`, because `-Zbuild-std` wants library sources of exactly the compiler's
+//! version and Debian ships both.
+
+/// Variables that `cargo run` (through rustup) sets for xtask and that would steer the tools it
+/// calls.
+pub const SET_BY_CARGO_RUN: &[&str] = &["CARGO", "LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN"];
+
+/// The machine the gates run on.
+pub const HOST: &str = "x86_64-unknown-linux-gnu";
+
+/// Windows on x86-64. The `win7` targets, because Wine 8 lacks what std's Windows 10 targets
+/// import.
+pub const WIN64: &str = "x86_64-win7-windows-gnu";
+/// Windows on x86. Debian's mingw for i686 unwinds by DWARF, as rustc's target does.
+pub const WIN32: &str = "i686-win7-windows-gnu";
+/// Linux on x86.
+pub const LIN32: &str = "i686-unknown-linux-gnu";
+/// Linux on arm64.
+pub const ARM64: &str = "aarch64-unknown-linux-gnu";
+/// macOS.
+pub const APPLE: &[&str] = &["aarch64-apple-darwin", "x86_64-apple-darwin"];
+
+/// The crates that are meant to work on every target.
+pub const PORTABLE_CRATES: &[&str] = &["rtl-platform", "rtl-heap", "rtl-heap-c", "rtl-heap-tests"];
+
+/// Debian's compiler, and the tools that go with it; not whatever stands first in PATH.
+pub const BUILD_STD_CARGO: &str = "/usr/bin/cargo";
+/// See [`BUILD_STD_CARGO`].
+pub const BUILD_STD_RUSTC: &str = "/usr/bin/rustc";
+/// See [`BUILD_STD_CARGO`].
+pub const BUILD_STD_RUSTDOC: &str = "/usr/bin/rustdoc";
+/// See [`BUILD_STD_CARGO`]. Called by path: `cargo clippy` would find rustup's clippy first.
+pub const BUILD_STD_CLIPPY: &str = "/usr/bin/cargo-clippy";
+
+/// Debian packages, by what needs them. Debian's own cross compiler for arm64 is absent on purpose:
+/// it conflicts with gcc-multilib, and apt resolves that by removing one of them; zig links arm64
+/// and Apple instead.
+pub const DEBIAN_PACKAGES: &[(&str, &[&str])] = &[
+    (
+        "std from source",
+        &["cargo-web", "rust-web-clippy", "rust-web-src", "rustc-web"],
+    ),
+    (
+        "Windows",
+        &[
+            "gcc-mingw-w64-i686",
+            "gcc-mingw-w64-x86-64",
+            "wine",
+            "wine64",
+        ],
+    ),
+    (
+        "Windows on x86, in a root of its own",
+        &["arch-test", "mmdebstrap"],
+    ),
+    ("Linux on x86", &["gcc-12-multilib"]),
+    (
+        "Linux on arm64",
+        &["libc6-arm64-cross", "libgcc-s1-arm64-cross", "qemu-user"],
+    ),
+    ("memory errors", &["valgrind"]),
+    ("installed package", &["g++", "gcc", "pkg-config"]),
+    (
+        "real programs",
+        &["git", "libpython3.11-testsuite", "python3", "sqlite3"],
+    ),
+    ("tools from PyPI", &["python3-venv"]),
+];
+
+/// Packages of the venv: linking by zig, and linting the workflows.
+pub const PYPI_PACKAGES: &[&str] = &["cargo-zigbuild", "check-jsonschema", "ziglang", "zizmor"];
+
+/// What the root for 32-bit Wine holds. It is a Debian of its own, because `dpkg --add-architecture
+/// i386` would mix two architectures' indices, and one that lags behind breaks `apt-get update` for
+/// both.
+pub const WINE32_PACKAGES: &str = "wine32,wine";
+/// The Debian release of that root.
+pub const WINE32_SUITE: &str = "bookworm";
+
+/// Wine without its debug output, and without the offers to install a browser and a CLR.
+pub const WINE_ENVIRONMENT: &[(&str, &str)] = &[
+    ("WINEDEBUG", "-all"),
+    ("WINEDLLOVERRIDES", "mscoree,mshtml="),
+    ("DISPLAY", ""),
+];
+
+/// Emulated and instrumented runs do fewer cases of each property.
+pub const PROPTEST_CASES_ELSEWHERE: &str = "64";
+/// The long run of the model does more: times the operations of a case, about a million operations.
+pub const PROPTEST_CASES_LONG: &str = "4000";

@@ -1,0 +1,69 @@
+//! Wine: a prefix per pointer width, and its server kept only while a gate runs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::toolchain::WINE_ENVIRONMENT;
+use crate::workspace::Workspace;
+
+/// A Wine prefix in use. Its server is asked to end when this is dropped.
+pub struct Prefix {
+    directory: PathBuf,
+}
+
+impl Prefix {
+    /// The prefix for 64-bit programs, created at first use.
+    pub fn open_64(workspace: &Workspace) -> Result<Self> {
+        let prefix = Self {
+            directory: workspace.cache.join("wine64"),
+        };
+        if !prefix.directory.join("system.reg").exists() {
+            fs::create_dir_all(&prefix.directory)?;
+            prefix
+                .run("wineboot", &["--init"])
+                .context("creating a Wine prefix")?;
+            prefix.run("wineserver", &["--wait"])?;
+        }
+        Ok(prefix)
+    }
+
+    /// What a program needs in its environment to run in this prefix.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let prefix = ("WINEPREFIX", self.directory.to_string_lossy().into_owned());
+        let fixed = WINE_ENVIRONMENT
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        fixed.chain([prefix]).collect()
+    }
+
+    /// Runs one of Wine's tools. Its output goes nowhere: the server it starts would keep a pipe of
+    /// ours open.
+    fn run(&self, tool: &str, arguments: &[&str]) -> Result<()> {
+        let status = Command::new(tool)
+            .args(arguments)
+            .envs(self.environment())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .with_context(|| format!("starting {tool}"))?;
+        anyhow::ensure!(status.success(), "{tool} {}: {status}", arguments.join(" "));
+        Ok(())
+    }
+
+    /// Starts the server ahead of the first program and lets it outlive each of them, so that none
+    /// waits for it.
+    pub fn keep_server(&self) -> Result<()> {
+        self.run("wineserver", &["--persistent"])
+    }
+}
+
+impl Drop for Prefix {
+    fn drop(&mut self) {
+        // Nothing depends on the server having ended; a failure here only leaves it idle.
+        let _ = self.run("wineserver", &["--kill"]);
+    }
+}
