@@ -1,0 +1,165 @@
+//! From an address to the block it is: the checks every call makes before it believes a pointer.
+
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use crate::entry::{Entry, EntryFlags, USER_OFFSET};
+use crate::failure::{FailureKind, HeapFailure};
+use crate::heap::Heap;
+use crate::regions::{self, Region, RegionKind};
+use crate::units::Granules;
+
+/// A block of a segment: where it is and what its header says.
+#[derive(Clone, Copy)]
+pub struct Block {
+    /// The segment.
+    pub region: NonNull<Region>,
+    /// Where it starts.
+    pub address: usize,
+    /// Its header.
+    pub entry: Entry,
+}
+
+impl Block {
+    /// Where it ends, and the next one starts if there is one.
+    #[inline]
+    pub fn end(&self) -> usize {
+        self.address + self.entry.size.bytes()
+    }
+
+    /// The user's bytes.
+    #[inline]
+    pub fn user(&self) -> usize {
+        self.address + USER_OFFSET
+    }
+}
+
+/// What a pointer a caller passed turned out to be.
+#[derive(Clone, Copy)]
+pub enum Located {
+    /// A busy block of a segment.
+    Block(Block),
+    /// A large block.
+    Large(NonNull<Region>),
+}
+
+/// The report of a damaged or unexpected block.
+pub fn failure(heap: &Heap, kind: FailureKind, address: usize) -> HeapFailure {
+    HeapFailure { kind, heap: heap.handle, address, owner: 0 }
+}
+
+/// The live block whose user bytes start at `pointer`, any bit pattern. Reads nothing that is not
+/// known to be a header.
+///
+/// # Errors
+/// What the pointer is instead. Nothing was changed.
+///
+/// # Safety
+/// 1. The heap's lock is held.
+#[inline]
+pub unsafe fn locate(heap: &Heap, pointer: usize) -> Result<Located, HeapFailure> {
+    let found = regions::find(pointer);
+    let wrong = |kind| failure(heap, kind, pointer);
+    let Some(region) = found else { return Err(wrong(FailureKind::InvalidArgument)) };
+    // SAFETY: INV-REGION; whether it is this heap's is checked first.
+    let record = unsafe { region.as_ref() };
+    if record.owner.load(Ordering::Relaxed) != heap.record() {
+        return Err(foreign(heap, record, pointer));
+    }
+    if record.kind == RegionKind::Large {
+        if record.user != pointer {
+            return Err(wrong(FailureKind::InvalidArgument));
+        }
+        return Ok(Located::Large(region));
+    }
+    let address = pointer.wrapping_sub(USER_OFFSET);
+    if !record.is_block_start(address) {
+        return Err(wrong(FailureKind::InvalidArgument));
+    }
+    // SAFETY: (1) INV-STARTS.
+    let Some(entry) = (unsafe { heap.key.read(address) }) else {
+        return Err(wrong(FailureKind::EntryCorruption));
+    };
+    if !entry.is_busy() {
+        return Err(wrong(FailureKind::BlockNotBusy));
+    }
+    Ok(Located::Block(Block { region, address, entry }))
+}
+
+#[cold]
+fn foreign(heap: &Heap, record: &Region, pointer: usize) -> HeapFailure {
+    match Heap::of(record) {
+        Some(owner) => HeapFailure {
+            kind: FailureKind::CrossHeapOperation,
+            heap: heap.handle,
+            address: pointer,
+            owner: owner.handle,
+        },
+        None => failure(heap, FailureKind::InvalidArgument, pointer),
+    }
+}
+
+/// The block after `block`; `None` when it is the segment's last.
+///
+/// # Errors
+/// The next header is damaged, or `block`'s size was.
+///
+/// # Safety
+/// 1. `block` is a block of `heap`, whose lock is held.
+#[inline]
+pub unsafe fn next(heap: &Heap, block: &Block) -> Result<Option<Block>, HeapFailure> {
+    if block.entry.is_last() {
+        return Ok(None);
+    }
+    let address = block.end();
+    // SAFETY: (1).
+    let start = unsafe { block.region.as_ref() }.is_block_start(address);
+    // SAFETY: (1) INV-STARTS, just checked.
+    match start.then(|| unsafe { heap.key.read(address) }).flatten() {
+        Some(entry) => Ok(Some(Block { region: block.region, address, entry })),
+        None => Err(failure(heap, FailureKind::EntryCorruption, address)),
+    }
+}
+
+/// The free block before `block`; `None` when the one before it is busy, or there is none.
+///
+/// # Errors
+/// What lies before contradicts `block`'s header.
+///
+/// # Safety
+/// 1. `block` is a block of `heap`, whose lock is held.
+#[inline]
+pub unsafe fn previous_free(heap: &Heap, block: &Block) -> Result<Option<Block>, HeapFailure> {
+    if !block.entry.flags.contains(EntryFlags::PREVIOUS_FREE) {
+        return Ok(None);
+    }
+    let size = if block.entry.flags.contains(EntryFlags::PREVIOUS_IS_MIN) {
+        Granules::MIN_BLOCK
+    } else {
+        // SAFETY: (1): a free block larger than the minimum ends here.
+        unsafe { heap.key.read_footer(block.address) }
+    };
+    let address = block.address.wrapping_sub(size.bytes());
+    // SAFETY: (1).
+    let start = unsafe { block.region.as_ref() }.is_block_start(address);
+    // SAFETY: (1) INV-STARTS, just checked.
+    match start.then(|| unsafe { heap.key.read(address) }).flatten() {
+        Some(entry) if !entry.is_busy() && entry.size == size => {
+            Ok(Some(Block { region: block.region, address, entry }))
+        }
+        _ => Err(failure(heap, FailureKind::EntryCorruption, address)),
+    }
+}
+
+/// Tells the block after a changed one what now lies before it.
+///
+/// # Safety
+/// 1. `after` is a block of `heap`, whose lock is held; `previous` describes the block before it.
+#[inline]
+pub unsafe fn set_previous(heap: &Heap, after: &Block, previous: EntryFlags) {
+    let flags = after.entry.flags.difference(EntryFlags::PREVIOUS).union(previous);
+    if flags != after.entry.flags {
+        // SAFETY: (1).
+        unsafe { heap.key.write(after.address, Entry { flags, ..after.entry }) };
+    }
+}

@@ -1,0 +1,179 @@
+//! Committing pages inside a segment, from the vm or through the caller's commit routine.
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use rtl_platform::vm::Protection;
+
+use crate::failure::Refusal;
+use crate::heap::{Accounting, Heap};
+use crate::params::CommitRoutine;
+use crate::regions::{Backing, Region};
+use crate::units::{PAGE, round_down, round_up};
+
+/// Makes the pages of `from..to` committed, the bytes above `from` first. What a failure leaves
+/// committed stays so and is accounted for.
+///
+/// # Safety
+/// 1. `region` is a live segment of `heap`, whose lock is held, and `from..to` lies below its
+///    `commit_limit`.
+pub unsafe fn ensure(
+    heap: &Heap,
+    accounting: &mut Accounting,
+    region: NonNull<Region>,
+    from: usize,
+    to: usize,
+) -> Result<(), Refusal> {
+    // SAFETY: (1).
+    let record = unsafe { region.as_ref() };
+    let last = record.page(to - 1) + 1;
+    let mut page = record.pages.find(record.page(from), last, false);
+    while page < last {
+        // SAFETY: (1).
+        let record = unsafe { region.as_ref() };
+        let start = record.base + page * PAGE;
+        let wanted = record.base + last * PAGE;
+        // A step further than asked, as far as there is nothing committed yet.
+        let step = round_up(heap.settings.segment_commit, PAGE).unwrap_or(PAGE);
+        let reach = wanted.max(start.saturating_add(step)).min(record.commit_limit);
+        let hole_end = record.pages.find(page, record.page(reach - 1) + 1, true);
+        let size = (hole_end - page) * PAGE;
+        let committed = match (record.backing, heap.settings.commit_routine) {
+            (Backing::CommitRoutine, Some(routine)) => {
+                // SAFETY: (1); the routine is the caller's for this very memory.
+                unsafe { call_routine(heap, routine, start, size) }?
+            }
+            // All of it was committed when the heap was made.
+            (Backing::CommitRoutine | Backing::CallerCommitted, _) => return Err(Refusal::NoMemory),
+            (Backing::Heap | Backing::CallerReserved, _) => {
+                // SAFETY: (1): whole pages of a live reservation.
+                unsafe { commit_pages(heap, start, size) }?;
+                size
+            }
+        };
+        // SAFETY: (1); nobody else has a reference into the record while the lock is held.
+        unsafe { mark_committed(accounting, region, start, committed) };
+        // SAFETY: (1).
+        page = unsafe { region.as_ref() }.pages.find(page, last, false);
+    }
+    Ok(())
+}
+
+/// Notes that `size` bytes from `start` are committed now.
+///
+/// # Safety
+/// 1. As for [`ensure`]; they were not before, and they lie inside free blocks.
+unsafe fn mark_committed(
+    accounting: &mut Accounting,
+    region: NonNull<Region>,
+    start: usize,
+    size: usize,
+) {
+    let region = region.as_ptr();
+    // SAFETY: (1).
+    unsafe {
+        let page = (*region).page(start);
+        (*region).pages.fill(page, page + size / PAGE, true);
+        (*region).committed += size;
+    }
+    accounting.add_committed(size);
+    accounting.uncommitted_free -= size;
+}
+
+/// # Safety
+/// 1. `start..start + size` are whole pages of a live reservation of the heap's vm.
+unsafe fn commit_pages(heap: &Heap, start: usize, size: usize) -> Result<(), Refusal> {
+    let at = NonNull::new(start as *mut u8).ok_or(Refusal::NoMemory)?;
+    // SAFETY: (1).
+    unsafe { heap.settings.vm.commit(at, size, heap.settings.protection) }
+        .map_err(|_| Refusal::NoMemory)
+}
+
+/// Ends the process when an unwinding comes out of a commit routine: the lock is held and the
+/// heap half-way (R11).
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        // A panic while unwinding aborts.
+        panic!("a heap's commit routine unwound");
+    }
+}
+
+/// Asks the caller's routine for `size` bytes at `start`; returns how many bytes from `start` on
+/// are committed, whole pages, at least one.
+///
+/// # Safety
+/// 1. `start..start + size` is the next uncommitted range of the caller memory that `routine` is
+///    for.
+unsafe fn call_routine(
+    heap: &Heap,
+    routine: CommitRoutine,
+    start: usize,
+    size: usize,
+) -> Result<usize, Refusal> {
+    let mut address = start as *mut c_void;
+    let mut committed = size;
+    heap.in_commit_routine.store(true, Ordering::Relaxed);
+    let bomb = AbortOnUnwind;
+    // SAFETY: (1).
+    let status = unsafe { routine(heap.handle as *mut c_void, &mut address, &mut committed) };
+    core::mem::forget(bomb);
+    heap.in_commit_routine.store(false, Ordering::Relaxed);
+    if status < 0 {
+        return Err(Refusal::NoMemory);
+    }
+    // What it says it committed is believed only as far as it continues what is committed already
+    // (catalogue H9, H10).
+    let end = round_down((address as usize).saturating_add(committed), PAGE);
+    if address as usize > start || end <= start {
+        return Err(Refusal::NoMemory);
+    }
+    Ok((end - start).min(size))
+}
+
+/// Takes the whole pages of `from..to` back from a free block, as far as they are committed.
+///
+/// A system that refuses keeps its pages: they count as uncommitted all the same.
+///
+/// # Safety
+/// 1. As for [`ensure`]; the pages lie inside one free block, and its header, links and footer
+///    do not (INV-HEAP-4); the region's backing can decommit.
+pub unsafe fn take_back(
+    heap: &Heap,
+    accounting: &mut Accounting,
+    region: NonNull<Region>,
+    from: usize,
+    to: usize,
+) {
+    let region = region.as_ptr();
+    // SAFETY: (1).
+    let (mut page, last) = unsafe { ((*region).page(from), (*region).page(to - 1) + 1) };
+    while page < last {
+        // SAFETY: (1).
+        let (start, end) = unsafe {
+            let start = (*region).pages.find(page, last, true);
+            (start, (*region).pages.find(start, last, false))
+        };
+        if start == end {
+            return;
+        }
+        let size = (end - start) * PAGE;
+        // SAFETY: (1).
+        unsafe {
+            let at = NonNull::new_unchecked(((*region).base + start * PAGE) as *mut u8);
+            let _ = heap.settings.vm.decommit(at, size);
+            (*region).pages.fill(start, end, false);
+            (*region).committed -= size;
+        }
+        accounting.committed -= size;
+        accounting.uncommitted_free += size;
+        page = end;
+    }
+}
+
+/// What committed pages of a heap with these properties allow.
+pub fn protection(executable: bool) -> Protection {
+    if executable { Protection::ReadWriteExecute } else { Protection::ReadWrite }
+}

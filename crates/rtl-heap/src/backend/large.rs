@@ -1,0 +1,122 @@
+//! Large blocks: requests over the VirtualMemoryThreshold, each with a reservation of its own.
+//!
+//! The record is out of band; the reservation holds a header's room, the user's bytes, and a page
+//! that is never committed, so that an overrun faults.
+
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use crate::backend::segment::discard;
+use crate::failure::Refusal;
+use crate::flags::HeapFlags;
+use crate::heap::{Heap, State};
+use crate::layout::LARGE_HEADER_BYTES;
+use crate::regions::{self, Region, RegionKind};
+use crate::units::{PAGE, round_up};
+
+/// A large block of `size` bytes, zeroed by the system, at a multiple of `alignment` if that is
+/// more than what large blocks have anyway.
+///
+/// # Errors
+/// No memory; nothing was changed.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+pub unsafe fn allocate(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    size: usize,
+    alignment: usize,
+) -> Result<NonNull<Region>, Refusal> {
+    let settings = &heap.settings;
+    // Wherever the base comes to lie, the first multiple of this behind it is this near.
+    let lead = LARGE_HEADER_BYTES.max(alignment);
+    let pages = lead.checked_add(size).and_then(|bytes| round_up(bytes, PAGE));
+    let reserve = pages.and_then(|bytes| bytes.checked_add(PAGE)).ok_or(Refusal::NoMemory)?;
+    let (vm, window) = (settings.vm, settings.window);
+    let (base, user, committed) = if lead <= PAGE {
+        let committed = reserve - PAGE;
+        let base = vm
+            .reserve_and_commit(reserve, committed, settings.protection, window)
+            .map_err(|_| Refusal::NoMemory)?;
+        (base, base.as_ptr() as usize + lead, committed)
+    } else {
+        let base = vm.reserve(reserve, window).map_err(|_| Refusal::NoMemory)?;
+        let user = (base.as_ptr() as usize + 1).next_multiple_of(lead);
+        let committed = size.max(1).next_multiple_of(PAGE);
+        let at = NonNull::new(user as *mut u8).ok_or(Refusal::NoMemory)?;
+        // SAFETY: whole pages of the new reservation.
+        if unsafe { vm.commit(at, committed, settings.protection) }.is_err() {
+            // SAFETY: the reservation is ours and unused. A failure leaks address space.
+            let _ = unsafe { vm.release(base, reserve) };
+            return Err(Refusal::NoMemory);
+        }
+        (base, user, committed)
+    };
+    let Some(region) = Region::create(RegionKind::Large, base.as_ptr() as usize, reserve) else {
+        // SAFETY: as above.
+        let _ = unsafe { vm.release(base, reserve) };
+        return Err(Refusal::NoMemory);
+    };
+    // SAFETY: (1); the record is new.
+    unsafe {
+        let record = region.as_ptr();
+        (*record).committed = committed;
+        (*record).user = user;
+        (*record).requested = size;
+        (*record).user_flags =
+            (flags & (HeapFlags::SETTABLE_USER_VALUE | HeapFlags::SETTABLE_USER_FLAGS)).bits();
+        (*record).owner.store(heap.record(), Ordering::Relaxed);
+        regions::publish(region);
+        state.large.append(region);
+    }
+    state.accounting.add_reserved(reserve);
+    state.accounting.add_committed(committed);
+    Ok(region)
+}
+
+/// Takes a large block back; its memory goes to the system at once.
+///
+/// # Safety
+/// 1. The heap's lock is held; `region` is one of its large blocks and nobody uses it.
+pub unsafe fn release(heap: &Heap, state: &mut State, region: NonNull<Region>) {
+    // SAFETY: (1).
+    let record = unsafe { region.as_ref() };
+    state.accounting.reserved -= record.size;
+    state.accounting.committed -= record.committed;
+    // SAFETY: (1).
+    unsafe {
+        state.large.remove(region);
+        discard(heap, region);
+    }
+}
+
+/// Changes the size in place: a shrink decommits the tail's pages, a growth must fit into the
+/// pages that are committed. False, and no change, when it does not.
+///
+/// # Safety
+/// 1. As for [`release`], but the block stays in use.
+pub unsafe fn resize(heap: &Heap, state: &mut State, region: NonNull<Region>, size: usize) -> bool {
+    let record = region.as_ptr();
+    // SAFETY: (1).
+    unsafe {
+        let old_end = ((*record).user + (*record).requested).next_multiple_of(PAGE);
+        let Some(end) = (*record).user.checked_add(size).and_then(|end| round_up(end, PAGE)) else {
+            return false;
+        };
+        if end > old_end {
+            return false;
+        }
+        if end < old_end
+            && let Some(at) = NonNull::new(end as *mut u8)
+        {
+            // A system that refuses keeps the pages; they count as gone.
+            let _ = heap.settings.vm.decommit(at, old_end - end);
+            (*record).committed -= old_end - end;
+            state.accounting.committed -= old_end - end;
+        }
+        (*record).requested = size;
+    }
+    true
+}

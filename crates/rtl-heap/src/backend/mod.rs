@@ -1,0 +1,11 @@
+//! The back end: segments, their blocks and free runs, and large blocks.
+//!
+//! Everything here runs with the heap's lock held.
+
+pub mod blocks;
+pub mod coalesce;
+pub mod commit;
+pub mod decommit;
+pub mod large;
+pub mod segment;
+pub mod split;

@@ -1,0 +1,258 @@
+//! Segments: adding them by NT's law of growth, and letting empty ones go.
+
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering;
+
+use crate::backend::blocks::Block;
+use crate::entry::{Entry, EntryFlags, TAIL_SPILL};
+use crate::failure::Refusal;
+use crate::heap::{Heap, State};
+use crate::layout::{self, SegmentHeader};
+use crate::regions::{self, Backing, Region, RegionKind};
+use crate::units::{ALLOCATION_GRANULARITY, GRANULE, Granules, PAGE, round_down, round_up};
+
+/// Bytes left free at a segment's end so that the last block's tail stays inside.
+const END_GAP: usize = if TAIL_SPILL == 0 { 0 } else { GRANULE };
+
+/// A range of address space that is to become a segment.
+pub struct Extent {
+    /// First address.
+    pub base: usize,
+    /// Bytes.
+    pub size: usize,
+    /// Of them, committed from the base on: whole pages.
+    pub committed: usize,
+    /// Who provides the pages.
+    pub backing: Backing,
+    /// The last page stays uncommitted for good.
+    pub guard: bool,
+    /// Bytes before the first block.
+    pub header: usize,
+    /// The caller's record of the memory, which the segment replaces while the heap lives.
+    pub caller: Option<NonNull<Region>>,
+}
+
+/// Makes `extent` a segment of `heap`: writes its header, its one free block, and publishes it.
+///
+/// # Errors
+/// No memory for the records; nothing was changed.
+///
+/// # Safety
+/// 1. The heap's lock is held, or nobody else knows the heap yet.
+/// 2. The extent is the heap's alone, its first `committed` bytes are readable and writable and
+///    hold at least its header and one block.
+pub unsafe fn adopt(
+    heap: &Heap,
+    state: &mut State,
+    extent: &Extent,
+) -> Result<NonNull<Region>, Refusal> {
+    let region = Region::create(RegionKind::Segment, extent.base, extent.size)
+        .ok_or(Refusal::NoMemory)?;
+    let limit = extent.base + extent.size - if extent.guard { PAGE } else { 0 };
+    let first = extent.base + extent.header;
+    let end = round_down(limit, GRANULE) - END_GAP;
+    let (Some(size), true) = (Granules::exactly(end.saturating_sub(first)), end > first) else {
+        // SAFETY: nobody has seen it.
+        unsafe { Region::destroy(region) };
+        return Err(Refusal::NoMemory);
+    };
+    // SAFETY: (1) (2): the record is new and the memory ours.
+    unsafe {
+        let record = region.as_ptr();
+        (*record).backing = extent.backing;
+        (*record).first_block = first;
+        (*record).end = end;
+        (*record).commit_limit = limit;
+        (*record).initial_commit_end = extent.base + extent.committed;
+        (*record).committed = extent.committed;
+        (*record).owner.store(heap.record(), Ordering::Relaxed);
+        let pages = extent.committed.div_ceil(PAGE).min(extent.size / PAGE);
+        (*record).pages.fill(0, pages, true);
+        (*record).starts.set((first - extent.base) / GRANULE);
+        write_header(heap, &*record);
+
+        let hole = if extent.base + extent.committed < limit {
+            EntryFlags::HOLE
+        } else {
+            EntryFlags::empty()
+        };
+        let entry = Entry { size, unused: 0, flags: EntryFlags::LAST | hole };
+        heap.key.write(first, entry);
+        if let Some(caller) = extent.caller {
+            (*record).caller = caller.as_ptr();
+            regions::withdraw(caller);
+        }
+        regions::publish(region);
+        state.segments.append(region);
+        state.free.insert(&heap.key, first, size);
+    }
+    let accounting = &mut state.accounting;
+    accounting.add_reserved(extent.size);
+    accounting.add_committed(extent.committed);
+    accounting.uncommitted_free += limit.saturating_sub(extent.base + extent.committed);
+    Ok(region)
+}
+
+/// # Safety
+/// 1. The first page of the region is committed.
+unsafe fn write_header(heap: &Heap, region: &Region) {
+    let header = region.base as *mut SegmentHeader;
+    // SAFETY: (1); the header is smaller than a page and page-aligned.
+    unsafe {
+        (*header).segment_signature = layout::SEGMENT_SIGNATURE;
+        (*header).segment_flags = match region.backing {
+            Backing::Heap => 0,
+            _ => 2,
+        };
+        (*header).heap = heap.handle;
+        (*header).base_address = region.base;
+        (*header).number_of_pages = (region.size / PAGE) as u32;
+        (*header).first_entry = region.first_block;
+        (*header).last_valid_entry = region.end;
+    }
+}
+
+/// Adds a segment that holds a block of `size`, by the law of growth; returns its free block.
+///
+/// # Errors
+/// No memory; the heap is as it was.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state; the heap may grow.
+#[cold]
+pub unsafe fn add(heap: &Heap, state: &mut State, size: Granules) -> Result<Block, Refusal> {
+    let settings = &heap.settings;
+    let least = size
+        .bytes()
+        .checked_add(layout::SEGMENT_HEADER_BYTES + END_GAP + PAGE)
+        .and_then(|bytes| round_up(bytes, ALLOCATION_GRANULARITY))
+        .ok_or(Refusal::NoMemory)?;
+    let commit = round_up(settings.segment_commit, PAGE).unwrap_or(PAGE).max(PAGE);
+    let mut reserve = state.next_segment_reserve.max(least);
+    let (base, committed) = loop {
+        let first = commit.min(reserve - PAGE);
+        match settings.vm.reserve_and_commit(reserve, first, settings.protection, settings.window)
+        {
+            Ok(base) => break (base, first),
+            // Under pressure a smaller segment will do, as long as the request fits (7.1).
+            Err(_) if reserve > least => {
+                reserve = round_up(reserve / 2, ALLOCATION_GRANULARITY).unwrap_or(least).max(least);
+            }
+            Err(_) => return Err(Refusal::NoMemory),
+        }
+    };
+    let extent = Extent {
+        base: base.as_ptr() as usize,
+        size: reserve,
+        committed,
+        backing: Backing::Heap,
+        guard: true,
+        header: layout::SEGMENT_HEADER_BYTES,
+        caller: None,
+    };
+    // SAFETY: (1); the extent was just reserved.
+    let region = match unsafe { adopt(heap, state, &extent) } {
+        Ok(region) => region,
+        Err(refusal) => {
+            // SAFETY: the reservation is ours and unused. A failure leaks address space.
+            let _ = unsafe { settings.vm.release(base, reserve) };
+            return Err(refusal);
+        }
+    };
+    state.next_segment_reserve =
+        state.next_segment_reserve.saturating_mul(2).min(settings.segment_reserve_cap)
+            .max(settings.segment_reserve);
+    // The new segment's only block.
+    // SAFETY: (1) INV-STARTS.
+    let address = unsafe { region.as_ref() }.first_block;
+    // SAFETY: as above.
+    let entry = unsafe { heap.key.read(address) }.ok_or(Refusal::NoMemory)?;
+    Ok(Block { region, address, entry })
+}
+
+/// Looks whether the free block that ends a segment is all of it. One empty segment is kept for
+/// the next request, the largest; the others go back to the system.
+///
+/// # Safety
+/// 1. The heap's lock is held; `free` is a free block in the index.
+pub unsafe fn note_if_empty(heap: &Heap, state: &mut State, free: &Block) {
+    let region = free.region.as_ptr();
+    // SAFETY: (1).
+    let (first_block, size) = unsafe { ((*region).first_block, (*region).size) };
+    if free.address != first_block || ptr::eq(region, state.segments.first) {
+        return;
+    }
+    let Some(kept) = NonNull::new(state.empty_segment) else {
+        state.empty_segment = region;
+        return;
+    };
+    // SAFETY: (1): the kept segment is live.
+    let loser = if unsafe { kept.as_ref() }.size < size { kept } else { free.region };
+    if loser == kept {
+        state.empty_segment = region;
+    }
+    // SAFETY: (1): both are empty.
+    unsafe { remove(heap, state, loser) };
+}
+
+/// Gives the empty segment that is kept for the next request back, if there is one.
+///
+/// # Safety
+/// 1. The heap's lock is held.
+pub unsafe fn release_kept(heap: &Heap, state: &mut State) {
+    if let Some(kept) = NonNull::new(state.empty_segment) {
+        state.empty_segment = ptr::null_mut();
+        // SAFETY: (1): it is empty.
+        unsafe { remove(heap, state, kept) };
+    }
+}
+
+/// # Safety
+/// 1. The heap's lock is held; `region` is a segment with no live block, not the first one, and
+///    not remembered as the empty one.
+unsafe fn remove(heap: &Heap, state: &mut State, region: NonNull<Region>) {
+    // SAFETY: (1).
+    let record = unsafe { region.as_ref() };
+    // SAFETY: (1) INV-STARTS.
+    let Some(entry) = (unsafe { heap.key.read(record.first_block) }) else { return };
+    // SAFETY: (1): the one free block is in the index.
+    if unsafe { state.free.remove(&heap.key, record.first_block, entry.size) }.is_err() {
+        // Damaged links are reported when a call trips over them; the segment stays.
+        return;
+    }
+    let accounting = &mut state.accounting;
+    accounting.reserved -= record.size;
+    accounting.committed -= record.committed;
+    accounting.uncommitted_free -= record.commit_limit - record.base - record.committed;
+    // SAFETY: (1).
+    unsafe { state.segments.remove(region) };
+    if ptr::eq(state.segments.first, state.segments.last) {
+        state.next_segment_reserve = heap.settings.segment_reserve;
+    }
+    // SAFETY: (1): it is in no list any more.
+    unsafe { discard(heap, region) };
+}
+
+/// Withdraws a region and gives its memory and its record back.
+///
+/// # Safety
+/// 1. `region` is the heap's, in none of its lists, and nobody uses its memory.
+pub unsafe fn discard(heap: &Heap, region: NonNull<Region>) {
+    // SAFETY: (1).
+    unsafe {
+        regions::withdraw(region);
+        let record = region.as_ref();
+        if record.backing == Backing::Heap
+            && let Some(base) = NonNull::new(record.base as *mut u8)
+        {
+            // A system that refuses keeps the address space: leaked, but the call succeeds (I5).
+            let _ = heap.settings.vm.release(base, record.size);
+        }
+        if let Some(caller) = NonNull::new(record.caller) {
+            // The memory is its caller's again, with the pages the heap committed.
+            (*caller.as_ptr()).pages.copy_from(&record.pages);
+            regions::publish(caller);
+        }
+        Region::destroy(region);
+    }
+}

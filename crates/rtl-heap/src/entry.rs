@@ -1,0 +1,274 @@
+//! The block header (`HEAP_ENTRY`): encode, decode, check. No other file touches those bytes.
+//!
+//! A header is 8 bytes. On 32-bit it starts the block; on 64-bit the block's first 8 bytes belong
+//! to the tail of its predecessor, and the header follows them. Either way the user's bytes start
+//! one granule after the block and reach [`TAIL_SPILL`] bytes past its end.
+//!
+//! ```text
+//!  bit 0        32       39       48          64
+//!      | granules | unused | flags | check      |   xor-ed with the heap's mask
+//! ```
+//!
+//! The check is a keyed hash of the other 48 bits and of the header's address, so a header that
+//! was overwritten, or copied from elsewhere, is noticed before it is believed (INV-ENTRY).
+
+use bitflags::bitflags;
+
+use crate::units::{GRANULE, Granules, POINTER};
+
+/// Offset of the header in its block.
+pub const HEADER_OFFSET: usize = 2 * POINTER - 8;
+
+/// Bytes past a block's end that are still its user's: the part of the next block before that
+/// block's header. No byte of any header lies there.
+pub const TAIL_SPILL: usize = HEADER_OFFSET;
+
+/// Offset of the user's bytes in their block.
+pub const USER_OFFSET: usize = GRANULE;
+
+bitflags! {
+    /// What a header says of its block.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct EntryFlags: u16 {
+        /// In use. Else free.
+        const BUSY = 0x001;
+        /// The block before this one is free.
+        const PREVIOUS_FREE = 0x002;
+        /// The block before this one is free and of [`Granules::MIN_BLOCK`], too small for a footer.
+        const PREVIOUS_IS_MIN = 0x004;
+        /// No block follows in this segment.
+        const LAST = 0x008;
+        /// Busy: a user-value slot lies behind the data. Free: some of its pages may be
+        /// uncommitted. See [`EntryFlags::HOLE`].
+        const USER_VALUE = 0x010;
+        /// `HEAP_SETTABLE_USER_FLAG1`.
+        const USER_FLAG1 = 0x020;
+        /// `HEAP_SETTABLE_USER_FLAG2`.
+        const USER_FLAG2 = 0x040;
+        /// `HEAP_SETTABLE_USER_FLAG3`.
+        const USER_FLAG3 = 0x080;
+    }
+}
+
+impl EntryFlags {
+    /// Free blocks only: some pages inside may be uncommitted; the region's page map tells which.
+    pub const HOLE: EntryFlags = EntryFlags::USER_VALUE;
+    /// What describes the neighbours and outlives a change of the block's own state.
+    pub const NEIGHBOURS: EntryFlags = EntryFlags::PREVIOUS_FREE
+        .union(EntryFlags::PREVIOUS_IS_MIN)
+        .union(EntryFlags::LAST);
+    /// What describes the block before.
+    pub const PREVIOUS: EntryFlags =
+        EntryFlags::PREVIOUS_FREE.union(EntryFlags::PREVIOUS_IS_MIN);
+    /// The three user flags.
+    pub const USER_FLAGS: EntryFlags =
+        EntryFlags::USER_FLAG1.union(EntryFlags::USER_FLAG2).union(EntryFlags::USER_FLAG3);
+}
+
+/// A decoded header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The block's size, header included.
+    pub size: Granules,
+    /// Busy: bytes of the block that the caller did not ask for, header included. At most
+    /// [`Entry::UNUSED_MAX`]. Free: 0.
+    pub unused: u8,
+    /// The rest.
+    pub flags: EntryFlags,
+}
+
+impl Entry {
+    /// The most a header can say of unused bytes.
+    pub const UNUSED_MAX: usize = 127;
+
+    /// Bytes the caller asked for (busy blocks).
+    #[inline]
+    pub fn requested(self) -> usize {
+        self.size.bytes() - self.unused as usize
+    }
+
+    /// In use.
+    #[inline]
+    pub fn is_busy(self) -> bool {
+        self.flags.contains(EntryFlags::BUSY)
+    }
+
+    /// No block follows it.
+    #[inline]
+    pub fn is_last(self) -> bool {
+        self.flags.contains(EntryFlags::LAST)
+    }
+
+    /// The flags the block after a free block of this size carries about it.
+    #[inline]
+    pub fn as_previous(self) -> EntryFlags {
+        if self.is_busy() {
+            EntryFlags::empty()
+        } else if self.size == Granules::MIN_BLOCK {
+            EntryFlags::PREVIOUS
+        } else {
+            EntryFlags::PREVIOUS_FREE
+        }
+    }
+}
+
+/// A heap's secrets: drawn at creation, kept out of band.
+#[derive(Clone, Copy)]
+pub struct Key {
+    mask: u64,
+    multiplier: u64,
+    links: usize,
+}
+
+const FLAG_BITS: u32 = 9;
+const UNUSED_SHIFT: u32 = 32;
+const FLAGS_SHIFT: u32 = 39;
+const CHECK_SHIFT: u32 = 48;
+
+impl Key {
+    /// A key from three random words.
+    pub fn from_random(mut word: impl FnMut() -> u64) -> Key {
+        Key { mask: word(), multiplier: word() | 1, links: word() as usize }
+    }
+
+    #[inline]
+    fn check(&self, payload: u64, header: usize) -> u64 {
+        // A product's high bits depend on every bit below them, and no difference of payload or
+        // address cancels without knowledge of the multiplier.
+        (payload ^ (header as u64).rotate_left(20)).wrapping_mul(self.multiplier) >> CHECK_SHIFT
+    }
+
+    /// Writes the header of `block`.
+    ///
+    /// # Safety
+    /// 1. The granule at `block` is committed and belongs to the calling heap, whose lock is held.
+    #[inline]
+    pub unsafe fn write(&self, block: usize, entry: Entry) {
+        debug_assert!(entry.unused as usize <= Entry::UNUSED_MAX);
+        debug_assert!(entry.size >= Granules::MIN_BLOCK);
+        let header = block + HEADER_OFFSET;
+        let payload = entry.size.0 as u64
+            | (entry.unused as u64) << UNUSED_SHIFT
+            | (entry.flags.bits() as u64) << FLAGS_SHIFT;
+        let raw = (payload | self.check(payload, header) << CHECK_SHIFT) ^ self.mask;
+        // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
+        unsafe { (header as *mut u64).write(raw) }
+    }
+
+    /// Reads the header of `block`; `None` when it was damaged.
+    ///
+    /// # Safety
+    /// 1. The granule at `block` is committed and belongs to the calling heap.
+    #[inline]
+    pub unsafe fn read(&self, block: usize) -> Option<Entry> {
+        let header = block + HEADER_OFFSET;
+        // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
+        let raw = unsafe { (header as *const u64).read() } ^ self.mask;
+        let payload = raw & ((1 << CHECK_SHIFT) - 1);
+        if raw >> CHECK_SHIFT != self.check(payload, header) {
+            return None;
+        }
+        let entry = Entry {
+            size: Granules(payload as u32),
+            unused: ((payload >> UNUSED_SHIFT) & Entry::UNUSED_MAX as u64) as u8,
+            flags: EntryFlags::from_bits_retain(
+                ((payload >> FLAGS_SHIFT) & ((1 << FLAG_BITS) - 1)) as u16,
+            ),
+        };
+        (entry.size >= Granules::MIN_BLOCK).then_some(entry)
+    }
+
+    /// Writes the size of a free block behind its last granule, for [`Key::read_footer`] of the
+    /// block after it.
+    ///
+    /// # Safety
+    /// 1. A free block of more than [`Granules::MIN_BLOCK`] ends at `end`, another block starts
+    ///    there, both granules are committed and belong to the calling heap.
+    #[inline]
+    pub unsafe fn write_footer(&self, end: usize, size: Granules) {
+        // SAFETY: (1); the four bytes before the header at `end` are the free block's own.
+        unsafe { ((end + HEADER_OFFSET - 4) as *mut u32).write(size.0) }
+    }
+
+    /// The size a free block before `block` claims to have. Not to be trusted before its header
+    /// says the same.
+    ///
+    /// # Safety
+    /// 1. As for [`Key::write_footer`] with `end == block`.
+    #[inline]
+    pub unsafe fn read_footer(&self, block: usize) -> Granules {
+        // SAFETY: (1).
+        Granules(unsafe { ((block + HEADER_OFFSET - 4) as *const u32).read() })
+    }
+
+    /// A link as it is stored at `slot`: never a bare address (catalogue D1).
+    #[inline]
+    pub fn hide_link(&self, slot: usize, address: usize) -> usize {
+        address ^ self.links ^ slot.rotate_left(7)
+    }
+
+    /// The address behind a stored link. Not to be followed before it is checked.
+    #[inline]
+    pub fn reveal_link(&self, slot: usize, stored: usize) -> usize {
+        self.hide_link(slot, stored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[repr(align(64))]
+    struct Arena([u8; 256]);
+
+    fn key() -> Key {
+        let mut state = 7u64;
+        Key::from_random(|| {
+            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            state.rotate_left(29)
+        })
+    }
+
+    fn sample() -> Entry {
+        Entry { size: Granules(9), unused: 21, flags: EntryFlags::BUSY | EntryFlags::LAST }
+    }
+
+    #[test]
+    fn a_header_reads_back_as_written() {
+        let mut arena = Arena([0; 256]);
+        let block = &raw mut arena as usize;
+        // SAFETY: (1) the arena is ours and large enough.
+        unsafe {
+            key().write(block, sample());
+            assert_eq!(key().read(block), Some(sample()));
+        }
+    }
+
+    #[test]
+    fn every_single_bit_flip_of_a_header_is_noticed() {
+        let mut arena = Arena([0; 256]);
+        let block = &raw mut arena as usize;
+        for bit in 0..64 {
+            // SAFETY: (1) the arena is ours and large enough.
+            unsafe {
+                key().write(block, sample());
+                let header = (block + HEADER_OFFSET) as *mut u64;
+                *header ^= 1 << bit;
+                assert_eq!(key().read(block), None, "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_copied_to_another_block_is_noticed() {
+        let mut arena = Arena([0; 256]);
+        let block = &raw mut arena as usize;
+        // SAFETY: (1) the arena is ours and large enough for both blocks.
+        unsafe {
+            key().write(block, sample());
+            let header = ((block + HEADER_OFFSET) as *const u64).read();
+            ((block + 64 + HEADER_OFFSET) as *mut u64).write(header);
+            assert_eq!(key().read(block + 64), None);
+        }
+    }
+}

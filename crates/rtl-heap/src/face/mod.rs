@@ -1,0 +1,7 @@
+//! The Rust faces of the heap.
+
+#[cfg(feature = "allocator-api2")]
+mod allocator_api;
+pub mod global;
+pub mod owned;
+mod unwind;

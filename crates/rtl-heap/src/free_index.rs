@@ -1,0 +1,248 @@
+//! Free blocks, found in constant time whatever their number.
+//!
+//! Sizes below [`EXACT`] granules have a class each; above, eight classes share a power of two. A
+//! bitmap says which classes hold blocks. A class is a list whose links lie in the free blocks
+//! themselves, hidden by the heap's key and checked before they are followed: a link must lead to a
+//! block start of the same heap whose own link leads back (INV-LINKS).
+//!
+//! A request takes any block of the first class that surely fits; before that the first
+//! [`LOOKS`] blocks of the request's own class are looked at and the best one is taken, so that a
+//! run that fits exactly is not passed over. Both bounds are constants.
+
+use core::sync::atomic::Ordering;
+
+use crate::entry::{Key, USER_OFFSET};
+use crate::regions;
+use crate::units::{Granules, POINTER};
+
+/// Sizes below this, in granules, have a class of their own.
+const EXACT: u32 = 64;
+const EXACT_POWER: u32 = EXACT.ilog2();
+const SPLIT_BITS: u32 = 3;
+const CLASSES: usize = (EXACT + (32 - EXACT_POWER) * (1 << SPLIT_BITS)) as usize;
+const WORD_BITS: usize = 64;
+const WORDS: usize = CLASSES.div_ceil(WORD_BITS);
+/// Blocks of a class that are looked at for the best fit.
+const LOOKS: usize = 8;
+
+/// A link of a free block did not check out; the address of the block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BrokenLink(pub usize);
+
+/// How far [`FreeIndex::find`] goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Constant time.
+    Bounded,
+    /// Every block of the request's own class: for a heap that would otherwise refuse.
+    Exhaustive,
+}
+
+/// The index of one heap's free blocks. Guarded by the heap's lock.
+pub struct FreeIndex {
+    classes: [u64; WORDS],
+    heads: [usize; CLASSES],
+    owner: usize,
+    total: usize,
+}
+
+fn class_of(size: Granules) -> usize {
+    if size.0 < EXACT {
+        return size.0 as usize;
+    }
+    let power = size.0.ilog2();
+    let split = (size.0 >> (power - SPLIT_BITS)) & ((1 << SPLIT_BITS) - 1);
+    (EXACT + (power - EXACT_POWER) * (1 << SPLIT_BITS) + split) as usize
+}
+
+/// Where a free block keeps its links: next, then previous.
+const NEXT: usize = USER_OFFSET;
+const PREVIOUS: usize = USER_OFFSET + POINTER;
+
+impl FreeIndex {
+    /// An empty index for the heap whose record lies at `owner`.
+    pub const fn new(owner: usize) -> FreeIndex {
+        FreeIndex { classes: [0; WORDS], heads: [0; CLASSES], owner, total: 0 }
+    }
+
+    /// Bytes in all free blocks, committed or not.
+    #[inline]
+    pub fn total_bytes(&self) -> usize {
+        self.total
+    }
+
+    /// Puts the free block at `block` into the index.
+    ///
+    /// # Safety
+    /// 1. A free block of `size` starts at `block` in this heap, in no list, its links committed.
+    #[inline]
+    pub unsafe fn insert(&mut self, key: &Key, block: usize, size: Granules) {
+        let class = class_of(size);
+        let head = self.heads[class];
+        // SAFETY: (1); a head is a free block of this heap (INV-LINKS), so its link is writable.
+        unsafe {
+            store(key, block + NEXT, head);
+            store(key, block + PREVIOUS, 0);
+            if head != 0 {
+                store(key, head + PREVIOUS, block);
+            }
+        }
+        self.heads[class] = block;
+        self.classes[class / WORD_BITS] |= 1 << (class % WORD_BITS);
+        self.total += size.bytes();
+    }
+
+    /// Takes the free block at `block` out. Changes nothing when one of its links is damaged.
+    ///
+    /// # Safety
+    /// 1. A free block of `size` that is in the index starts at `block`.
+    #[inline]
+    pub unsafe fn remove(
+        &mut self,
+        key: &Key,
+        block: usize,
+        size: Granules,
+    ) -> Result<(), BrokenLink> {
+        let class = class_of(size);
+        // SAFETY: (1).
+        let (next, previous) = unsafe { (load(key, block + NEXT), load(key, block + PREVIOUS)) };
+        // INV-LINKS, checked on both sides before either is changed.
+        // SAFETY: `leads_back` and `load` follow a link only to a block start of this heap.
+        let whole = unsafe {
+            (next == 0 || self.is_block(next) && load(key, next + PREVIOUS) == block)
+                && if previous == 0 {
+                    self.heads[class] == block
+                } else {
+                    self.is_block(previous) && load(key, previous + NEXT) == block
+                }
+        };
+        if !whole {
+            return Err(BrokenLink(block));
+        }
+        // SAFETY: both neighbours were just checked.
+        unsafe {
+            if next != 0 {
+                store(key, next + PREVIOUS, previous);
+            }
+            if previous != 0 {
+                store(key, previous + NEXT, next);
+            } else {
+                self.heads[class] = next;
+                if next == 0 {
+                    self.classes[class / WORD_BITS] &= !(1 << (class % WORD_BITS));
+                }
+            }
+        }
+        self.total -= size.bytes();
+        Ok(())
+    }
+
+    /// A block of at least `size`, still in the index.
+    ///
+    /// # Errors
+    /// A damaged link or header on the way.
+    #[inline]
+    pub fn find(
+        &self,
+        key: &Key,
+        size: Granules,
+        effort: Effort,
+    ) -> Result<Option<usize>, BrokenLink> {
+        let own = class_of(size);
+        if size.0 >= EXACT {
+            let looks = if effort == Effort::Exhaustive { usize::MAX } else { LOOKS };
+            if let Some(block) = self.best_of_class(key, own, size, looks)? {
+                return Ok(Some(block));
+            }
+            return Ok(self.first_class_from(own + 1).map(|class| self.heads[class]));
+        }
+        Ok(self.first_class_from(own).map(|class| self.heads[class]))
+    }
+
+    fn best_of_class(
+        &self,
+        key: &Key,
+        class: usize,
+        size: Granules,
+        looks: usize,
+    ) -> Result<Option<usize>, BrokenLink> {
+        let mut best: Option<(Granules, usize)> = None;
+        let mut block = self.heads[class];
+        for _ in 0..looks {
+            if block == 0 {
+                break;
+            }
+            // SAFETY: a head is a free block of this heap, and each link is checked below.
+            let found = unsafe { key.read(block) }.ok_or(BrokenLink(block))?.size;
+            if found == size {
+                return Ok(Some(block));
+            }
+            if found > size && best.is_none_or(|(least, _)| found < least) {
+                best = Some((found, block));
+            }
+            // SAFETY: as above.
+            let next = unsafe { load(key, block + NEXT) };
+            if next != 0 && !self.is_block(next) {
+                return Err(BrokenLink(block));
+            }
+            block = next;
+        }
+        Ok(best.map(|(_, block)| block))
+    }
+
+    #[inline]
+    fn first_class_from(&self, class: usize) -> Option<usize> {
+        let mut word = class / WORD_BITS;
+        if word >= WORDS {
+            return None;
+        }
+        let mut bits = self.classes[word] & (u64::MAX << (class % WORD_BITS));
+        while bits == 0 {
+            word += 1;
+            if word == WORDS {
+                return None;
+            }
+            bits = self.classes[word];
+        }
+        Some(word * WORD_BITS + bits.trailing_zeros() as usize)
+    }
+
+    /// A block of this heap starts at `address`, any bit pattern.
+    #[inline]
+    fn is_block(&self, address: usize) -> bool {
+        regions::find(address).is_some_and(|region| {
+            // SAFETY: INV-REGION; the owner's lock is held.
+            let region = unsafe { region.as_ref() };
+            region.owner.load(Ordering::Relaxed) == self.owner && region.is_block_start(address)
+        })
+    }
+}
+
+#[inline]
+unsafe fn store(key: &Key, slot: usize, block: usize) {
+    // SAFETY: the caller's `slot` is a link of a free block of the heap.
+    unsafe { (slot as *mut usize).write(key.hide_link(slot, block)) }
+}
+
+#[inline]
+unsafe fn load(key: &Key, slot: usize) -> usize {
+    // SAFETY: the caller's `slot` is a link of a free block of the heap.
+    key.reveal_link(slot, unsafe { (slot as *const usize).read() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_rise_with_size_and_hold_what_is_at_least_their_floor() {
+        let mut previous = 0;
+        for size in 2..200_000u32 {
+            let class = class_of(Granules(size));
+            assert!(class == previous || class == previous + 1 || size == 2, "{size}");
+            assert!(size >= EXACT || class == size as usize);
+            previous = class;
+        }
+        assert!(class_of(Granules(u32::MAX)) < CLASSES);
+    }
+}

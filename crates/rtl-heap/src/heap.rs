@@ -1,0 +1,309 @@
+//! A heap's record: its fields, and the equations that hold between them.
+//!
+//! Whenever the lock is free:
+//!
+//! - INV-HEAP-1: every byte of a segment from its first block to its end is in exactly one block,
+//!   and every block starts at a set bit of `Region::starts`, and every set bit starts a block.
+//! - INV-HEAP-2: no two neighbouring blocks are free, unless coalescing is off.
+//! - INV-HEAP-3: the index holds exactly the free blocks; `FreeIndex::total_bytes` is their sum.
+//! - INV-HEAP-4: an uncommitted page lies inside a free block marked with a hole, past that block's
+//!   header and links and before its footer, or at or above its segment's `commit_limit`.
+//! - INV-HEAP-5: `live_bytes` and `live_blocks` count what callers hold, large blocks included.
+
+use core::cell::UnsafeCell;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use rtl_platform::vm::{Protection, Vm, Window};
+
+use crate::entry::Key;
+use crate::flags::HeapFlags;
+use crate::free_index::FreeIndex;
+use crate::heap_lock::HeapLock;
+use crate::params::CommitRoutine;
+use crate::regions::{self, Region, RegionKind};
+use crate::units::Granules;
+
+/// What was settled at creation and never changes.
+pub struct Settings {
+    /// Creation flags.
+    pub flags: HeapFlags,
+    /// Flags or-ed into those of every call.
+    pub force_flags: HeapFlags,
+    /// Size of the second segment, in bytes.
+    pub segment_reserve: usize,
+    /// Doubling stops here, in bytes.
+    pub segment_reserve_cap: usize,
+    /// Commit step, in bytes.
+    pub segment_commit: usize,
+    /// Smallest free run that is decommitted, in bytes.
+    pub decommit_free_block_threshold: usize,
+    /// Free bytes the heap keeps before it decommits.
+    pub decommit_total_free_threshold: usize,
+    /// Largest block of the back end.
+    pub virtual_memory_threshold: Granules,
+    /// Largest request granted at all, in bytes.
+    pub maximum_allocation_size: usize,
+    /// Where memory comes from.
+    pub vm: &'static dyn Vm,
+    /// Where in the address space.
+    pub window: Option<Window>,
+    /// What committed pages allow.
+    pub protection: Protection,
+    /// Commits caller memory, for a heap that was given one.
+    pub commit_routine: Option<CommitRoutine>,
+}
+
+/// Regions of one kind in the order they were made.
+pub struct RegionList {
+    /// Oldest.
+    pub first: *mut Region,
+    /// Newest.
+    pub last: *mut Region,
+}
+
+impl RegionList {
+    const EMPTY: RegionList = RegionList { first: ptr::null_mut(), last: ptr::null_mut() };
+
+    /// Adds at the end.
+    ///
+    /// # Safety
+    /// 1. `region` is live, in no list, and the heap's lock is held.
+    pub unsafe fn append(&mut self, region: NonNull<Region>) {
+        let region = region.as_ptr();
+        // SAFETY: (1); the list's regions are live.
+        unsafe {
+            (*region).next = ptr::null_mut();
+            (*region).previous = self.last;
+            if self.last.is_null() {
+                self.first = region;
+            } else {
+                (*self.last).next = region;
+            }
+        }
+        self.last = region;
+    }
+
+    /// Takes out.
+    ///
+    /// # Safety
+    /// 1. `region` is in this list, and the heap's lock is held.
+    pub unsafe fn remove(&mut self, region: NonNull<Region>) {
+        let region = region.as_ptr();
+        // SAFETY: (1); the list's regions are live.
+        unsafe {
+            let (next, previous) = ((*region).next, (*region).previous);
+            if previous.is_null() {
+                self.first = next;
+            } else {
+                (*previous).next = next;
+            }
+            if next.is_null() {
+                self.last = previous;
+            } else {
+                (*next).previous = previous;
+            }
+        }
+    }
+
+    /// The regions, oldest first. The list must not change meanwhile; a region may be released
+    /// once the iterator has moved on from it.
+    pub fn iter(&self) -> impl Iterator<Item = NonNull<Region>> + use<> {
+        let mut at = self.first;
+        core::iter::from_fn(move || {
+            let region = NonNull::new(at)?;
+            // SAFETY: the list's regions are live.
+            at = unsafe { region.as_ref() }.next;
+            Some(region)
+        })
+    }
+}
+
+/// Sums over a heap, in bytes unless the name says otherwise.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Accounting {
+    /// Address space in segments and large blocks.
+    pub reserved: usize,
+    /// Of that, committed.
+    pub committed: usize,
+    /// Inside free blocks but not committed.
+    pub uncommitted_free: usize,
+    /// Asked for by callers and not freed.
+    pub live_bytes: usize,
+    /// Number of blocks not freed.
+    pub live_blocks: usize,
+    /// Most there was of `reserved`.
+    pub peak_reserved: usize,
+    /// Most there was of `committed`.
+    pub peak_committed: usize,
+    /// Most there was of `live_bytes`.
+    pub peak_live_bytes: usize,
+}
+
+impl Accounting {
+    /// A block of `bytes` was handed out.
+    #[inline]
+    pub fn add_live(&mut self, bytes: usize) {
+        self.live_bytes += bytes;
+        self.live_blocks += 1;
+        self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
+    }
+
+    /// A block of `bytes` was taken back.
+    #[inline]
+    pub fn remove_live(&mut self, bytes: usize) {
+        self.live_bytes -= bytes;
+        self.live_blocks -= 1;
+    }
+
+    /// A block changed its size.
+    #[inline]
+    pub fn resize_live(&mut self, from: usize, to: usize) {
+        self.live_bytes = self.live_bytes - from + to;
+        self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
+    }
+
+    /// Address space was reserved.
+    pub fn add_reserved(&mut self, bytes: usize) {
+        self.reserved += bytes;
+        self.peak_reserved = self.peak_reserved.max(self.reserved);
+    }
+
+    /// Pages were committed.
+    pub fn add_committed(&mut self, bytes: usize) {
+        self.committed += bytes;
+        self.peak_committed = self.peak_committed.max(self.committed);
+    }
+}
+
+/// What the lock guards.
+pub struct State {
+    /// Free blocks.
+    pub free: FreeIndex,
+    /// Segments; the first one starts at the handle.
+    pub segments: RegionList,
+    /// Large blocks.
+    pub large: RegionList,
+    /// Size of the next segment by the law of growth, in bytes.
+    pub next_segment_reserve: usize,
+    /// A segment without a live block, kept for the next request; not the first one.
+    pub empty_segment: *mut Region,
+    /// Sums.
+    pub accounting: Accounting,
+}
+
+/// A heap. Lies in the metadata pool, out of the reach of its users' overruns.
+pub struct Heap {
+    /// What users call it: the address of its first segment.
+    pub handle: usize,
+    /// Settled at creation.
+    pub settings: Settings,
+    /// Secrets.
+    pub key: Key,
+    /// Guards `state`.
+    pub lock: HeapLock,
+    /// The commit routine is running: calls on this heap are refused meanwhile (R11, H12).
+    pub in_commit_routine: AtomicBool,
+    state: UnsafeCell<State>,
+}
+
+// SAFETY: `state` is reached only through `state()`, whose callers hold the lock, or have promised
+// to be alone (HEAP_NO_SERIALIZE); the other fields are immutable or atomic.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    /// A heap without segments, whose record will lie at `record`.
+    pub fn new(record: usize, handle: usize, settings: Settings, key: Key, lock: HeapLock) -> Heap {
+        let next_segment_reserve = settings.segment_reserve;
+        Heap {
+            handle,
+            settings,
+            key,
+            lock,
+            in_commit_routine: AtomicBool::new(false),
+            state: UnsafeCell::new(State {
+                free: FreeIndex::new(record),
+                segments: RegionList::EMPTY,
+                large: RegionList::EMPTY,
+                next_segment_reserve,
+                empty_segment: ptr::null_mut(),
+                accounting: Accounting::default(),
+            }),
+        }
+    }
+
+    /// The heap whose handle `address` is, any bit pattern.
+    #[inline]
+    pub fn at(address: usize) -> Option<&'static Heap> {
+        let region = regions::find(address)?;
+        // SAFETY: INV-REGION: records stay readable.
+        let region = unsafe { region.as_ref() };
+        if region.base != address || region.kind != RegionKind::Segment {
+            return None;
+        }
+        let owner = region.owner.load(Ordering::Relaxed) as *const Heap;
+        // SAFETY: a published segment names its live heap; records stay readable.
+        unsafe { owner.as_ref() }.filter(|heap| heap.handle == address)
+    }
+
+    /// The heap whose record `region` names; `None` for a caller's reservation.
+    #[inline]
+    pub fn of(region: &Region) -> Option<&'static Heap> {
+        // SAFETY: a published region names its live heap; records stay readable.
+        unsafe { (region.owner.load(Ordering::Relaxed) as *const Heap).as_ref() }
+    }
+
+    /// Address of the record, as regions name it.
+    #[inline]
+    pub fn record(&self) -> usize {
+        ptr::from_ref(self) as usize
+    }
+
+    /// Takes the lock unless the heap or the call is not serialised.
+    #[inline]
+    pub fn enter(&self, call_flags: HeapFlags) -> Guard<'_> {
+        let serialize = !(call_flags | self.settings.force_flags).contains(HeapFlags::NO_SERIALIZE);
+        if serialize {
+            self.lock.enter();
+        }
+        Guard { heap: self, serialize }
+    }
+
+    /// What the lock guards.
+    ///
+    /// # Safety
+    /// 1. The lock is held, or the caller has promised that no other call is inside, and no other
+    ///    reference from this function is alive.
+    #[inline]
+    #[allow(clippy::mut_from_ref, reason = "the lock makes it exclusive")]
+    pub unsafe fn state(&self) -> &mut State {
+        // SAFETY: (1).
+        unsafe { &mut *self.state.get() }
+    }
+}
+
+/// A heap entered: its state, until it is dropped.
+pub struct Guard<'h> {
+    /// The heap.
+    pub heap: &'h Heap,
+    serialize: bool,
+}
+
+impl Guard<'_> {
+    /// The heap and what its lock guards.
+    #[inline]
+    pub fn parts(&mut self) -> (&Heap, &mut State) {
+        // SAFETY: (1) `enter` took the lock or took the caller's word, and `self` is borrowed
+        // exclusively, so no other reference is alive.
+        (self.heap, unsafe { self.heap.state() })
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.serialize {
+            self.heap.lock.leave();
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Hooks an adopter registers before first use: where failures are reported, and how a failed
+//! allocation raises.
+
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use crate::failure::HeapFailure;
+use crate::status::Status;
+
+/// Told of each misuse and each damage, once per call that found it, with no lock held.
+pub type FailureHandler = fn(&HeapFailure);
+
+/// Ends the process after a failure was reported, when termination on corruption is on.
+pub type TerminateRoutine = fn(&HeapFailure) -> !;
+
+static FAILURE_HANDLER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+static TERMINATE_ROUTINE: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+static TERMINATE: AtomicBool = AtomicBool::new(false);
+
+/// Registers who is told of failures; `None` for the default report on standard error.
+pub fn set_failure_handler(handler: Option<FailureHandler>) {
+    let raw = handler.map_or(ptr::null_mut(), |handler| handler as *mut ());
+    FAILURE_HANDLER.store(raw, Ordering::Release);
+}
+
+/// Registers how the process ends on corruption; `None` for an abort.
+pub fn set_terminate_routine(routine: Option<TerminateRoutine>) {
+    let raw = routine.map_or(ptr::null_mut(), |routine| routine as *mut ());
+    TERMINATE_ROUTINE.store(raw, Ordering::Release);
+}
+
+/// `HeapEnableTerminationOnCorruption`: from now on a failure ends the process. For the whole
+/// process, for good.
+pub fn enable_termination_on_corruption() {
+    TERMINATE.store(true, Ordering::Relaxed);
+}
+
+/// Termination on corruption is on.
+pub fn terminates_on_corruption() -> bool {
+    TERMINATE.load(Ordering::Relaxed)
+}
+
+/// Reports `failure`, and ends the process if that was asked for. No lock may be held.
+#[cold]
+pub fn report(failure: &HeapFailure) {
+    let handler = FAILURE_HANDLER.load(Ordering::Acquire);
+    if !handler.is_null() {
+        // SAFETY: only `set_failure_handler` stores here, and it stores this type.
+        let handler: FailureHandler = unsafe { core::mem::transmute(handler) };
+        handler(failure);
+    } else if terminates_on_corruption() {
+        default::report(failure);
+    }
+    if terminates_on_corruption() {
+        terminate(failure)
+    }
+}
+
+fn terminate(failure: &HeapFailure) -> ! {
+    let routine = TERMINATE_ROUTINE.load(Ordering::Acquire);
+    if !routine.is_null() {
+        // SAFETY: only `set_terminate_routine` stores here, and it stores this type.
+        let routine: TerminateRoutine = unsafe { core::mem::transmute(routine) };
+        routine(failure);
+    }
+    default::terminate()
+}
+
+#[cfg(feature = "os")]
+mod default {
+    use rtl_platform::{process, stack, stderr};
+
+    use crate::failure::HeapFailure;
+    use crate::report::Line;
+
+    /// One line with what was found, one with the stack. Allocates nothing.
+    pub fn report(failure: &HeapFailure) {
+        let mut line = Line::new();
+        line.failure(failure);
+        stderr::write(line.bytes());
+        let mut frames = [0; 16];
+        let count = stack::capture(&mut frames);
+        let mut line = Line::new();
+        line.stack(&frames[..count]);
+        stderr::write(line.bytes());
+    }
+
+    pub fn terminate() -> ! {
+        process::abort()
+    }
+}
+
+#[cfg(not(feature = "os"))]
+mod default {
+    use crate::failure::HeapFailure;
+
+    /// There is nowhere to write to.
+    pub fn report(_failure: &HeapFailure) {}
+
+    pub fn terminate() -> ! {
+        panic!("heap corruption")
+    }
+}
+
+/// What a failed allocation raises under `HEAP_GENERATE_EXCEPTIONS` (specification 1.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeapException {
+    /// The exception code: [`Status::NO_MEMORY`].
+    pub code: Status,
+    /// Bytes the block would have had, `ExceptionInformation[0]`.
+    pub size: usize,
+}

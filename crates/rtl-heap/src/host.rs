@@ -1,0 +1,43 @@
+//! What the heap asks of its host besides virtual memory: waiting, thread identity, randomness.
+//!
+//! With feature `os` the platform crate answers. Without it there is one spinning stand-in, for
+//! hosts without threads or with no way to park one.
+
+#[cfg(feature = "os")]
+mod imp {
+    pub use rtl_platform::random::u64 as random_word;
+    pub use rtl_platform::thread::id as thread_id;
+    pub use rtl_platform::wait::{wait, wake_one};
+}
+
+#[cfg(not(feature = "os"))]
+mod imp {
+    use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    use spin::relax::{RelaxStrategy, Spin};
+
+    /// Returns when `word` no longer holds `expected`.
+    pub fn wait(word: &AtomicU32, expected: u32) {
+        while word.load(Ordering::Relaxed) == expected {
+            Spin::relax();
+        }
+    }
+
+    /// Nobody sleeps, so nobody is woken.
+    pub fn wake_one(_word: &AtomicU32) {}
+
+    /// A host without an operating system has one thread as far as the heap can tell.
+    pub fn thread_id() -> usize {
+        1
+    }
+
+    /// Differs from call to call and from load address to load address; no secret on such a host.
+    pub fn random_word() -> u64 {
+        static STATE: AtomicU64 = AtomicU64::new(0);
+        let seed = &raw const STATE as u64;
+        let step = STATE.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        (step ^ seed).wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(32)
+    }
+}
+
+pub use imp::*;

@@ -1,0 +1,70 @@
+//! The Windows NT user-mode heap, on any operating system or on none.
+//!
+//! ```
+//! # #[cfg(feature = "os")] {
+//! use rtl_heap::Heap;
+//!
+//! let heap = Heap::builder().create()?;
+//! let block = heap.allocate(100)?;
+//! assert_eq!(heap.size(block)?, 100); // exact, never rounded
+//! // SAFETY: the block is ours and nobody uses it any more.
+//! unsafe { heap.free(block)? };
+//! # }
+//! # Ok::<(), rtl_heap::Status>(())
+//! ```
+//!
+//! | layer, top down | modules |
+//! |---|---|
+//! | faces | [`Heap`], [`ProcessHeap`], [`nt`] |
+//! | operations | `ops` |
+//! | back end | `backend`: segments, blocks, commit, large blocks |
+//! | life | `lifecycle`: create, destroy, the process's list; [`fork`] |
+//! | state | `heap`, `free_index`, `regions`, `metadata` |
+//! | formats | `entry` (block header), `layout` (NT's header) |
+//! | words | [`flags`], [`status`], [`limits`], [`params`], `units` |
+
+#![no_std]
+#![warn(clippy::multiple_unsafe_ops_per_block)]
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "operations on one block share one argument"
+)]
+
+mod backend;
+mod bits;
+pub mod caller_memory;
+mod entry;
+mod face;
+pub mod failure;
+pub mod flags;
+pub mod fork;
+mod free_index;
+mod heap;
+pub mod heap_lock;
+pub mod hooks;
+mod host;
+mod layout;
+mod lifecycle;
+pub mod limits;
+mod metadata;
+pub mod nt;
+mod ops;
+pub mod params;
+mod regions;
+pub mod report;
+pub mod status;
+mod system_vm;
+mod units;
+
+pub use face::global::ProcessHeap;
+pub use face::owned::{Heap, HeapBuilder, HeapGuard};
+pub use flags::HeapFlags;
+pub use heap::Accounting;
+pub use hooks::HeapException;
+pub use limits::Limits;
+pub use params::{CommitRoutine, HeapParameters};
+pub use status::Status;
+pub use system_vm::set_system_vm;
+pub use units::{ALLOCATION_GRANULARITY, GRANULE, PAGE};
+
+pub use rtl_platform::vm;

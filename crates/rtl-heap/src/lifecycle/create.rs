@@ -1,0 +1,358 @@
+//! `RtlCreateHeap`: sizes, caller memory, lock and parameters (specification 2, the owner's
+//! document).
+
+use core::ptr::NonNull;
+
+use rtl_platform::vm::{PageState, Protection, Vm, Window};
+
+use crate::backend::{commit, segment};
+use crate::entry::Key;
+use crate::flags::HeapFlags;
+use crate::heap::{Heap, Settings};
+use crate::heap_lock::{CallerLock, HeapLock};
+use crate::host;
+use crate::layout::{self, HeapHeader};
+use crate::limits::{FirstReserve, Limits};
+use crate::metadata;
+use crate::params::HeapParameters;
+use crate::regions::{self, Backing, RegionKind};
+use crate::status::Status;
+use crate::system_vm::system_vm;
+use crate::units::{ALLOCATION_GRANULARITY, GRANULE, Granules, PAGE, round_up};
+
+/// What a new heap is to be like: the parameters of `RtlCreateHeap`, the limits its zeros stand
+/// for, and where its memory comes from.
+#[derive(Clone, Copy)]
+pub struct CreateRequest {
+    /// `HEAP_*` bits; what is not valid at creation is dropped.
+    pub flags: HeapFlags,
+    /// Caller memory to use.
+    pub base: Option<NonNull<u8>>,
+    /// Bytes to reserve; 0 for the limits' rule.
+    pub reserve: usize,
+    /// Bytes to commit; 0 for the limits' default.
+    pub commit: usize,
+    /// The caller's lock.
+    pub lock: CallerLock,
+    /// The caller's parameters.
+    pub parameters: HeapParameters,
+    /// What zeros stand for.
+    pub limits: Limits,
+    /// Source of memory; `None` for the system's.
+    pub vm: Option<&'static dyn Vm>,
+    /// Where in the address space the heap's memory may lie.
+    pub window: Option<Window>,
+}
+
+impl CreateRequest {
+    /// A serialised growable heap of default size.
+    pub const fn new(limits: Limits) -> CreateRequest {
+        CreateRequest {
+            flags: HeapFlags::GROWABLE,
+            base: None,
+            reserve: 0,
+            commit: 0,
+            lock: CallerLock::None,
+            parameters: HeapParameters {
+                segment_reserve: 0,
+                segment_commit: 0,
+                decommit_free_block_threshold: 0,
+                decommit_total_free_threshold: 0,
+                maximum_allocation_size: 0,
+                virtual_memory_threshold: 0,
+                initial_commit: 0,
+                initial_reserve: 0,
+                commit_routine: None,
+            },
+            limits,
+            vm: None,
+            window: None,
+        }
+    }
+}
+
+/// Creates a heap and has `enlist` enter it into the process's list; a false answer undoes it.
+///
+/// # Errors
+/// `INVALID_PARAMETER` for a combination that the documents forbid, `NO_MEMORY` when the system
+/// has none or the sizes overflow. Nothing is left behind.
+///
+/// # Safety
+/// 1. Caller memory is not used by anyone else while the heap lives, and a caller's lock, vm and
+///    commit routine outlive it.
+pub unsafe fn create(
+    request: &CreateRequest,
+    enlist: impl FnOnce(&'static Heap) -> bool,
+) -> Result<&'static Heap, Status> {
+    let mut flags = request.flags;
+    if !flags.contains(HeapFlags::SKIP_VALIDATION_CHECKS) {
+        flags &= HeapFlags::CREATE_VALID;
+    }
+    if !request.lock.is_none() {
+        if flags.contains(HeapFlags::NO_SERIALIZE) {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        flags |= HeapFlags::LOCK_USER_ALLOCATED;
+    }
+    if let CallerLock::Resource(resource) = request.lock {
+        // SAFETY: (1): the caller's lock is readable.
+        if !unsafe { resource.as_ref() }.is_initialized() {
+            return Err(Status::INVALID_PARAMETER);
+        }
+    }
+    let vm = request.vm.or_else(system_vm).ok_or(Status::NO_MEMORY)?;
+    let settings = settings(request, flags, vm).ok_or(Status::NO_MEMORY)?;
+    // SAFETY: (1).
+    let first = unsafe { first_segment(request, &settings) }?;
+
+    let Some(record) = metadata::allocate(size_of::<Heap>()) else {
+        undo(&settings, &first);
+        return Err(Status::NO_MEMORY);
+    };
+    let record = record.cast::<Heap>();
+    let key = Key::from_random(host::random_word);
+    let lock = HeapLock::new(request.lock);
+    let heap = Heap::new(record.as_ptr() as usize, first.base, settings, key, lock);
+    // SAFETY: the record is ours, large and aligned enough (metadata is 32-aligned).
+    let heap: &'static Heap = unsafe {
+        record.write(heap);
+        record.as_ref()
+    };
+    write_header(heap, &first);
+    // SAFETY: nobody else knows the heap yet, and the extent was just made ready.
+    match unsafe { segment::adopt(heap, heap.state(), &first) } {
+        Ok(_) if enlist(heap) => return Ok(heap),
+        // SAFETY: nobody else knows the heap.
+        Ok(region) => unsafe { segment::discard(heap, region) },
+        Err(_) => undo(&heap.settings, &first),
+    }
+    // SAFETY: nothing refers to it.
+    unsafe { metadata::free(record.cast(), size_of::<Heap>()) };
+    Err(Status::NO_MEMORY)
+}
+
+/// Fills zeros from the limits and clamps (2.4). `None` when a size overflows.
+fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> Option<Settings> {
+    let (given, limits) = (&request.parameters, &request.limits);
+    let or = |value: usize, default: usize| if value == 0 { default } else { value };
+    let threshold = or(given.virtual_memory_threshold, limits.virtual_memory_threshold)
+        .min(limits.virtual_memory_threshold);
+    let segment_reserve =
+        round_up(or(given.segment_reserve, limits.segment_reserve), ALLOCATION_GRANULARITY)?;
+    Some(Settings {
+        flags,
+        force_flags: flags.forced(),
+        segment_reserve,
+        segment_reserve_cap: limits.segment_reserve_cap.max(segment_reserve),
+        segment_commit: or(given.segment_commit, limits.segment_commit),
+        decommit_free_block_threshold: or(
+            given.decommit_free_block_threshold,
+            limits.decommit_free_block_threshold,
+        ),
+        decommit_total_free_threshold: or(
+            given.decommit_total_free_threshold,
+            limits.decommit_total_free_threshold,
+        ),
+        virtual_memory_threshold: Granules::exactly(round_up(threshold, GRANULE)?)?,
+        maximum_allocation_size: or(given.maximum_allocation_size, isize::MAX as usize),
+        vm,
+        window: request.window,
+        protection: commit::protection(flags.contains(HeapFlags::CREATE_ENABLE_EXECUTE)),
+        commit_routine: given.commit_routine,
+    })
+}
+
+/// The sizes of the first segment by the four-row table, rounded: (reserve, commit).
+fn sizes(request: &CreateRequest, growable: bool) -> Option<(usize, usize)> {
+    let limits = &request.limits;
+    let commit = match request.commit {
+        0 => limits.commit,
+        bytes => round_up(bytes, limits.rounding)?,
+    };
+    let reserve = match (request.reserve, request.commit) {
+        (0, 0) => limits.reserve,
+        (0, _) => match limits.first_reserve {
+            FirstReserve::CommitRoundedTo16Pages => round_up(commit, 16 * PAGE)?,
+            FirstReserve::CommitPlusGranularity if growable => {
+                round_up(request.commit, PAGE)?.checked_add(ALLOCATION_GRANULARITY)?
+            }
+            FirstReserve::CommitPlusGranularity => commit,
+        },
+        (bytes, _) => round_up(bytes, limits.rounding)?,
+    };
+    Some((reserve, commit.min(reserve)))
+}
+
+/// # Safety
+/// 1. As for [`create`].
+unsafe fn first_segment(
+    request: &CreateRequest,
+    settings: &Settings,
+) -> Result<segment::Extent, Status> {
+    let growable = settings.flags.contains(HeapFlags::GROWABLE);
+    let given = &request.parameters;
+    if let Some(base) = request.base {
+        let base = base.as_ptr() as usize;
+        return if given.commit_routine.is_some() {
+            routine_segment(base, given, growable)
+        } else {
+            caller_segment(base, request, settings)
+        };
+    }
+    if given.commit_routine.is_some() {
+        return Err(Status::INVALID_PARAMETER);
+    }
+    let (reserve, commit) = sizes(request, growable).ok_or(Status::NO_MEMORY)?;
+    let base = settings
+        .vm
+        .reserve_and_commit(reserve, commit, settings.protection, settings.window)
+        .map_err(|_| Status::NO_MEMORY)?;
+    Ok(segment::Extent {
+        base: base.as_ptr() as usize,
+        size: reserve,
+        committed: commit,
+        backing: Backing::Heap,
+        // A heap whose reserve is committed to the end has no page to spare for a guard (2.2).
+        guard: growable && commit < reserve,
+        header: layout::HEAP_HEADER_BYTES,
+        caller: None,
+    })
+}
+
+/// Caller memory with a commit routine (2.3, second row).
+fn routine_segment(
+    base: usize,
+    given: &HeapParameters,
+    growable: bool,
+) -> Result<segment::Extent, Status> {
+    let (commit, reserve) = (given.initial_commit, given.initial_reserve);
+    // The routine says what is there; it is not queried. It must hold a header and a block.
+    let sound = !growable
+        && base % PAGE == 0
+        && commit >= PAGE
+        && commit <= reserve
+        && reserve % PAGE == 0
+        && commit % PAGE == 0
+        && base.checked_add(reserve).is_some();
+    if !sound {
+        return Err(Status::INVALID_PARAMETER);
+    }
+    Ok(segment::Extent {
+        base,
+        size: reserve,
+        committed: commit,
+        backing: Backing::CommitRoutine,
+        guard: false,
+        header: layout::HEAP_HEADER_BYTES,
+        caller: None,
+    })
+}
+
+/// Caller memory without a commit routine (2.3, third row): reserved through the library, or
+/// anyone's memory, committed for exactly the size the caller passes.
+fn caller_segment(
+    base: usize,
+    request: &CreateRequest,
+    settings: &Settings,
+) -> Result<segment::Extent, Status> {
+    let invalid = Status::INVALID_PARAMETER;
+    let caller = regions::find(base).filter(|region| {
+        // SAFETY: INV-REGION.
+        unsafe { region.as_ref() }.kind == RegionKind::Caller
+    });
+    let extent = |size, committed, backing| segment::Extent {
+        base,
+        size,
+        committed,
+        backing,
+        guard: false,
+        header: layout::HEAP_HEADER_BYTES,
+        caller,
+    };
+    if let Some(region) = caller {
+        // SAFETY: INV-REGION; the caller keeps it alive meanwhile.
+        let record = unsafe { region.as_ref() };
+        if record.base != base {
+            return Err(invalid);
+        }
+        let pages = record.size / PAGE;
+        let mut committed = record.pages.find(0, pages, false) * PAGE;
+        if committed == 0 {
+            // Reserved only: commit what is asked for, at least a page.
+            committed = round_up(request.commit.max(1), PAGE).ok_or(invalid)?.min(record.size);
+            let at = NonNull::new(base as *mut u8).ok_or(invalid)?;
+            // SAFETY: whole pages of the caller's reservation, made through this very vm.
+            unsafe { settings.vm.commit(at, committed, settings.protection) }
+                .map_err(|_| Status::NO_MEMORY)?;
+            // SAFETY: the caller's record; nobody else changes it while the heap is made.
+            unsafe { (*region.as_ptr()).pages.fill(0, committed / PAGE, true) };
+        } else if record.pages.find(committed / PAGE, pages, true) != pages {
+            // Committed, reserved, committed again: one range of each is what NT looks for.
+            return Err(invalid);
+        }
+        return Ok(extent(record.size, committed, Backing::CallerReserved));
+    }
+    let size = request.reserve.max(request.commit) & !(PAGE - 1);
+    if base % PAGE != 0 || size < PAGE || base.checked_add(size).is_none() {
+        return Err(invalid);
+    }
+    if regions::find(base).is_some() || !writable(settings.vm, base, size) {
+        return Err(invalid);
+    }
+    Ok(extent(size, size, Backing::CallerCommitted))
+}
+
+/// All of `base..base + size` can be read and written, as far as the vm can tell.
+fn writable(vm: &dyn Vm, base: usize, size: usize) -> bool {
+    let mut at = base;
+    while at < base + size {
+        match vm.query(at) {
+            Ok(range) => {
+                let open = matches!(
+                    range.protection,
+                    Protection::ReadWrite | Protection::ReadWriteExecute
+                );
+                if range.state != PageState::Committed || !open {
+                    return false;
+                }
+                at = range.base.saturating_add(range.size).max(at + PAGE);
+            }
+            // A vm that cannot tell is believed: its user knows what is mapped.
+            Err(rtl_platform::vm::VmError::Unsupported) => return true,
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// Releases what [`first_segment`] reserved.
+fn undo(settings: &Settings, first: &segment::Extent) {
+    if first.backing == Backing::Heap
+        && let Some(base) = NonNull::new(first.base as *mut u8)
+    {
+        // SAFETY: our reservation, unused. A failure leaks address space.
+        let _ = unsafe { settings.vm.release(base, first.size) };
+    }
+}
+
+/// Zeroes the first page of caller memory (2.3) and writes NT's fields (10.4).
+fn write_header(heap: &Heap, extent: &segment::Extent) {
+    let settings = &heap.settings;
+    let header = extent.base as *mut HeapHeader;
+    // SAFETY: the first page is committed and ours; the header fits into it.
+    unsafe {
+        if extent.backing != Backing::Heap {
+            (extent.base as *mut u8).write_bytes(0, PAGE);
+        }
+        (*header).flags = settings.flags.difference(HeapFlags::LOCK_USER_ALLOCATED).bits();
+        (*header).force_flags = settings.force_flags.bits();
+        (*header).virtual_memory_threshold = settings.virtual_memory_threshold.0;
+        (*header).signature = layout::HEAP_SIGNATURE;
+        (*header).segment_reserve = settings.segment_reserve;
+        (*header).segment_commit = settings.segment_commit;
+        (*header).decommit_free_block_threshold = settings.decommit_free_block_threshold / GRANULE;
+        (*header).decommit_total_free_threshold = settings.decommit_total_free_threshold / GRANULE;
+        (*header).maximum_allocation_size = settings.maximum_allocation_size;
+        (*header).header_validate_length = layout::HEADER_VALIDATE_LENGTH;
+    }
+}

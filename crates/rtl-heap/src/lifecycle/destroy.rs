@@ -1,0 +1,32 @@
+//! `RtlDestroyHeap`: everything back, in time that grows with regions, not with blocks.
+
+use core::ptr::NonNull;
+
+use crate::backend::segment;
+use crate::heap::Heap;
+use crate::lifecycle::registry;
+use crate::metadata;
+use crate::status::Status;
+
+/// Destroys `heap`: its segments, its large blocks, its own lock. Caller memory stays.
+///
+/// # Errors
+/// `INVALID_HANDLE` for the process heap, which stays as it is, and for a heap that another thread
+/// destroyed meanwhile.
+///
+/// # Safety
+/// 1. No other call is inside the heap or will come.
+pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
+    if !registry::remove(heap) {
+        return Err(Status::INVALID_HANDLE);
+    }
+    // SAFETY: (1): the list was the last thing that led others here.
+    let state = unsafe { heap.state() };
+    for region in state.segments.iter().chain(state.large.iter()) {
+        // SAFETY: (1).
+        unsafe { segment::discard(heap, region) };
+    }
+    // SAFETY: (1).
+    unsafe { metadata::free(NonNull::from(heap).cast(), size_of::<Heap>()) };
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Memory for the heap's own records: descriptors, bitmaps, lists. Never the user's pages.
+//!
+//! Small pieces come from chunks that are cut up by size class and never given back, so a record
+//! that somebody still looks at stays mapped; large ones have reservations of their own. All of it
+//! reads zero when handed out.
+
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+
+use rtl_platform::vm::Protection;
+
+use crate::heap_lock::RawLock;
+use crate::system_vm::system_vm;
+use crate::units::{PAGE, round_up};
+
+/// Pieces up to this size are cut from chunks.
+const LARGEST_CLASS: usize = 0x8000;
+const SMALLEST_CLASS: usize = 64;
+const FIRST_CHUNK: usize = 0x1_0000;
+const LARGEST_CHUNK: usize = 0x10_0000;
+
+/// Two classes per power of two: 64, 96, 128, 192, 256, …
+const CLASSES: usize = 2 * (LARGEST_CLASS.ilog2() - SMALLEST_CLASS.ilog2()) as usize + 1;
+
+struct State {
+    /// Per class, the first free piece; its first word holds the next.
+    free: [usize; CLASSES],
+    /// The uncut rest of the newest chunk.
+    at: usize,
+    end: usize,
+    next_chunk: usize,
+}
+
+/// The pool that every heap of the process draws from.
+struct Pool {
+    lock: RawLock,
+    state: UnsafeCell<State>,
+}
+
+// SAFETY: `state` is touched only with `lock` held.
+unsafe impl Sync for Pool {}
+
+static POOL: Pool = Pool {
+    lock: RawLock::new(),
+    state: UnsafeCell::new(State { free: [0; CLASSES], at: 0, end: 0, next_chunk: FIRST_CHUNK }),
+};
+
+const fn class_of(bytes: usize) -> usize {
+    if bytes <= SMALLEST_CLASS {
+        return 0;
+    }
+    let power = (bytes - 1).ilog2();
+    let half = if bytes > (1 << power) + (1 << (power - 1)) { 2 } else { 1 };
+    2 * (power - SMALLEST_CLASS.ilog2()) as usize + half
+}
+
+const fn class_bytes(class: usize) -> usize {
+    let base = SMALLEST_CLASS << (class / 2);
+    if class % 2 == 0 { base } else { base + base / 2 }
+}
+
+/// `bytes` zeroed bytes, 32-aligned (page-aligned above 32 KiB); `None` when the system has none.
+pub fn allocate(bytes: usize) -> Option<NonNull<u8>> {
+    if bytes > LARGEST_CLASS {
+        let size = round_up(bytes, PAGE)?;
+        return system_vm()?.reserve_and_commit(size, size, Protection::ReadWrite, None).ok();
+    }
+    let class = class_of(bytes);
+    POOL.lock.enter();
+    // SAFETY: the lock is held.
+    let state = unsafe { &mut *POOL.state.get() };
+    let mut piece = state.free[class];
+    if piece != 0 {
+        // SAFETY: a free piece is ours, and its first word is the next free piece.
+        state.free[class] = unsafe { *(piece as *const usize) };
+    } else {
+        piece = cut(state, class_bytes(class)).unwrap_or(0);
+    }
+    POOL.lock.leave();
+    let piece = NonNull::new(piece as *mut u8)?;
+    // SAFETY: the piece is ours and as large as its class.
+    unsafe { piece.write_bytes(0, class_bytes(class)) };
+    Some(piece)
+}
+
+/// Gives back what [`allocate`] returned for the same `bytes`.
+///
+/// # Safety
+/// 1. `piece` came from `allocate(bytes)` and nothing refers to it any more, but for lock-free
+///    lookups that check what they read.
+pub unsafe fn free(piece: NonNull<u8>, bytes: usize) {
+    if bytes > LARGEST_CLASS {
+        if let (Some(size), Some(vm)) = (round_up(bytes, PAGE), system_vm()) {
+            // SAFETY: (1): a whole reservation of this vm. A failure leaks address space.
+            let _ = unsafe { vm.release(piece, size) };
+        }
+        return;
+    }
+    let class = class_of(bytes);
+    POOL.lock.enter();
+    // SAFETY: the lock is held.
+    let state = unsafe { &mut *POOL.state.get() };
+    // SAFETY: (1): the piece is ours alone.
+    unsafe { *(piece.as_ptr() as *mut usize) = state.free[class] };
+    state.free[class] = piece.as_ptr() as usize;
+    POOL.lock.leave();
+}
+
+fn cut(state: &mut State, bytes: usize) -> Option<usize> {
+    if state.end - state.at < bytes {
+        let size = state.next_chunk;
+        let chunk =
+            system_vm()?.reserve_and_commit(size, size, Protection::ReadWrite, None).ok()?;
+        // The rest of the old chunk is less than one piece of this class; it is not worth a list.
+        state.at = chunk.as_ptr() as usize;
+        state.end = state.at + size;
+        state.next_chunk = (2 * size).min(LARGEST_CHUNK);
+    }
+    let piece = state.at;
+    state.at += bytes;
+    Some(piece)
+}
+
+/// Takes the pool's lock for a fork: the child must find the pool whole.
+pub fn enter_for_fork() {
+    POOL.lock.enter();
+}
+
+/// Gives the lock back, in parent and child.
+pub fn leave_after_fork() {
+    POOL.lock.leave();
+}
+
+#[cfg(all(test, feature = "os"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_holds_every_size_that_maps_to_it() {
+        for bytes in 1..=LARGEST_CLASS {
+            let class = class_of(bytes);
+            assert!(class_bytes(class) >= bytes);
+            assert!(class == 0 || class_bytes(class - 1) < bytes);
+        }
+        assert_eq!(class_of(LARGEST_CLASS), CLASSES - 1);
+    }
+
+    #[test]
+    fn a_returned_piece_comes_back_zeroed() {
+        for bytes in [64, 1000, LARGEST_CLASS, LARGEST_CLASS + 1] {
+            let piece = allocate(bytes).unwrap();
+            // SAFETY: the piece is ours and `bytes` long.
+            unsafe {
+                piece.write_bytes(0xA5, bytes);
+                free(piece, bytes);
+            }
+            let again = allocate(bytes).unwrap();
+            // SAFETY: as above.
+            let zero = unsafe { core::slice::from_raw_parts(again.as_ptr(), bytes) };
+            assert!(zero.iter().all(|byte| *byte == 0));
+            // SAFETY: (1).
+            unsafe { free(again, bytes) };
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! NT's calls by handle: the layer both the C ABI and the Rust face stand on.
+//!
+//! A handle and a pointer may be any bit pattern: each call checks them before it reads anything
+//! behind them. Misuse is reported through [`crate::hooks`] once the lock is released; the call
+//! then fails in NT's documented way with the heap unchanged, or the process ends if termination
+//! on corruption is on.
+
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+pub use crate::lifecycle::create::CreateRequest;
+
+use crate::failure::{FailureKind, HeapFailure, Refusal};
+use crate::flags::HeapFlags;
+use crate::heap::{Accounting, Guard, Heap};
+use crate::hooks::{self, HeapException};
+use crate::lifecycle::{create, destroy, registry};
+use crate::ops;
+use crate::regions::{self, RegionKind};
+use crate::status::Status;
+use crate::units::GRANULE;
+
+/// A heap's handle as callers pass it around: an address, not necessarily a heap's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
+pub struct HeapHandle(pub usize);
+
+/// Creates a heap and enters it into the process's list.
+///
+/// # Errors
+/// `INVALID_PARAMETER` for a forbidden combination, `NO_MEMORY` else. Nothing is left behind.
+///
+/// # Safety
+/// 1. Caller memory is not used by anyone else while the heap lives, and a caller's lock, vm and
+///    commit routine outlive it.
+///
+/// # Source
+/// Specification 2; the owner's document.
+#[doc(alias = "RtlCreateHeap")]
+#[doc(alias = "HeapCreate")]
+pub unsafe fn create_heap(request: &CreateRequest) -> Result<HeapHandle, Status> {
+    // SAFETY: (1).
+    let heap = unsafe { create::create(request, registry::add) }?;
+    Ok(HeapHandle(heap.handle))
+}
+
+/// Destroys a private heap with all its blocks, in time that grows with its regions.
+///
+/// # Errors
+/// `INVALID_HANDLE` for what is no heap, and for the process heap, which stays intact (C020).
+///
+/// # Safety
+/// 1. Nobody uses the heap or its blocks any more.
+#[doc(alias = "RtlDestroyHeap")]
+#[doc(alias = "HeapDestroy")]
+pub unsafe fn destroy_heap(heap: HeapHandle) -> Result<(), Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    // SAFETY: (1).
+    unsafe { destroy::destroy(heap) }
+}
+
+/// Allocates `size` bytes, zeroed if flags say so. The block is a multiple of 16 (8 on 32-bit).
+///
+/// # Errors
+/// `NO_MEMORY`; `INVALID_HANDLE` for what is no heap. See [`exception`] for raising.
+///
+/// # Source
+/// Specification 3.1.
+#[doc(alias = "RtlAllocateHeap")]
+#[doc(alias = "HeapAlloc")]
+#[inline]
+pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNull<u8>, Status> {
+    allocate_aligned(heap, flags, size, GRANULE)
+}
+
+/// [`allocate`] with an alignment: a power of two up to 1 GiB. Every other call takes the block as
+/// it takes any; a reallocation that moves it keeps only the usual alignment.
+///
+/// # Errors
+/// As for [`allocate`]; `INVALID_PARAMETER` for another alignment.
+///
+/// # Source
+/// Our choice: NT has no such call.
+#[inline]
+pub fn allocate_aligned(
+    heap: HeapHandle,
+    flags: HeapFlags,
+    size: usize,
+    alignment: usize,
+) -> Result<NonNull<u8>, Status> {
+    const LARGEST_ALIGNMENT: usize = 1 << 30;
+    if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
+        return Err(Status::INVALID_PARAMETER);
+    }
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let flags = flags | heap.settings.force_flags;
+    let mut guard = heap.enter(flags);
+    if is_reentrant(&guard) {
+        return Err(Status::NO_MEMORY);
+    }
+    let (heap, state) = guard.parts();
+    // SAFETY: the guard holds the lock.
+    let result = unsafe { ops::allocate::allocate(heap, state, flags, size, alignment) };
+    drop(guard);
+    result.map_err(conclude)
+}
+
+/// Changes a block's size, in place or by moving it; returns where it is now.
+///
+/// # Errors
+/// `NO_MEMORY`, also for what flags forbid to do elsewhere; `INVALID_PARAMETER` for what is no live
+/// block of the heap; `INVALID_HANDLE` for what is no heap. The block is as it was.
+///
+/// # Safety
+/// 1. If `pointer` is a live block of the heap, it is the caller's, and nobody uses it meanwhile.
+///
+/// # Source
+/// Specification 3.3.
+#[doc(alias = "RtlReAllocateHeap")]
+#[doc(alias = "HeapReAlloc")]
+pub unsafe fn reallocate(
+    heap: HeapHandle,
+    flags: HeapFlags,
+    pointer: *mut u8,
+    size: usize,
+) -> Result<NonNull<u8>, Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let flags = flags | heap.settings.force_flags;
+    let mut guard = heap.enter(flags);
+    if is_reentrant(&guard) {
+        return Err(Status::NO_MEMORY);
+    }
+    let (heap, state) = guard.parts();
+    // SAFETY: the guard holds the lock; (1).
+    let result =
+        unsafe { ops::reallocate::reallocate(heap, state, flags, pointer as usize, size) };
+    drop(guard);
+    result.map_err(conclude)
+}
+
+/// Frees a block. A null pointer is freed by doing nothing, whatever the handle (C100, C105).
+///
+/// # Errors
+/// `INVALID_PARAMETER` for what is no live block of the heap; `INVALID_HANDLE` for what is no heap.
+/// The heap is as it was.
+///
+/// # Safety
+/// 1. If `pointer` is a live block of the heap, it is the caller's, and nobody uses it any more.
+///
+/// # Source
+/// Specification 3.2.
+#[doc(alias = "RtlFreeHeap")]
+#[doc(alias = "HeapFree")]
+#[inline]
+pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Result<(), Status> {
+    if pointer.is_null() {
+        return Ok(());
+    }
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let mut guard = heap.enter(flags);
+    if is_reentrant(&guard) {
+        return Err(Status::INVALID_PARAMETER);
+    }
+    let (heap, state) = guard.parts();
+    // SAFETY: the guard holds the lock; (1).
+    let result = unsafe { ops::free::free(heap, state, pointer as usize) };
+    drop(guard);
+    result.map_err(conclude)
+}
+
+/// The exact size of a block in bytes.
+///
+/// # Errors
+/// `INVALID_PARAMETER` for what is no live block of the heap; `INVALID_HANDLE` for what is no heap.
+///
+/// # Source
+/// Specification 3.4.
+#[doc(alias = "RtlSizeHeap")]
+#[doc(alias = "HeapSize")]
+#[inline]
+pub fn size(heap: HeapHandle, flags: HeapFlags, pointer: *const u8) -> Result<usize, Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let guard = heap.enter(flags);
+    // SAFETY: the guard holds the lock.
+    let result = unsafe { ops::size::size(guard.heap, pointer as usize) };
+    drop(guard);
+    result.map_err(conclude)
+}
+
+/// Takes a heap's lock for the calling thread, once more if it has it. Succeeds without doing
+/// anything on a heap that is not serialised (C271).
+///
+/// # Errors
+/// `INVALID_HANDLE` for what is no heap.
+#[doc(alias = "RtlLockHeap")]
+#[doc(alias = "HeapLock")]
+pub fn lock(heap: HeapHandle) -> Result<(), Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    if !heap.settings.flags.contains(HeapFlags::NO_SERIALIZE) {
+        heap.lock.enter();
+    }
+    Ok(())
+}
+
+/// Gives a heap's lock back once.
+///
+/// # Errors
+/// `RESOURCE_NOT_OWNED` when the calling thread does not hold it; `INVALID_HANDLE` for what is no
+/// heap.
+#[doc(alias = "RtlUnlockHeap")]
+#[doc(alias = "HeapUnlock")]
+pub fn unlock(heap: HeapHandle) -> Result<(), Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    if heap.settings.flags.contains(HeapFlags::NO_SERIALIZE) || heap.lock.leave() {
+        return Ok(());
+    }
+    Err(Status::RESOURCE_NOT_OWNED)
+}
+
+/// The process heap. Made when it is first asked for, never destroyed.
+///
+/// # Errors
+/// `NO_MEMORY`.
+#[doc(alias = "GetProcessHeap")]
+#[inline]
+pub fn process_heap() -> Result<HeapHandle, Status> {
+    registry::process_heap().map(|heap| HeapHandle(heap.handle))
+}
+
+/// Stores the handles of the first heaps into `handles` and returns how many heaps there are: the
+/// process heap, then private heaps in the order of their creation (C014 to C018).
+#[doc(alias = "RtlGetProcessHeaps")]
+#[doc(alias = "GetProcessHeaps")]
+pub fn process_heaps(handles: &mut [usize]) -> usize {
+    registry::handles(handles)
+}
+
+/// Calls `visit` for each heap in the list's order with the list locked, until it answers false.
+#[doc(alias = "RtlEnumProcessHeaps")]
+pub fn for_each_process_heap(mut visit: impl FnMut(HeapHandle) -> bool) {
+    registry::for_each(|heap| visit(HeapHandle(heap.handle)));
+}
+
+/// What a failed allocation of `size` bytes with `flags` is to raise: something when the heap or
+/// the call has `GENERATE_EXCEPTIONS`. Faces call it after a `NO_MEMORY`, never while they succeed.
+///
+/// # Source
+/// Specification 1.3.
+pub fn exception(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<HeapException> {
+    let heap = Heap::at(heap.0)?;
+    let flags = flags | heap.settings.force_flags;
+    let size = ops::extras::block_size(heap, flags, size).map_or(size, |block| block.bytes());
+    flags
+        .contains(HeapFlags::GENERATE_EXCEPTIONS)
+        .then_some(HeapException { code: Status::NO_MEMORY, size })
+}
+
+/// Sums over a heap, taken with its lock held.
+///
+/// # Errors
+/// `INVALID_HANDLE` for what is no heap.
+pub fn accounting(heap: HeapHandle) -> Result<Accounting, Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let mut guard = heap.enter(HeapFlags::empty());
+    let (_, state) = guard.parts();
+    Ok(state.accounting)
+}
+
+/// What the library's own reservation table says about an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegionReport {
+    /// Handle of the heap the region belongs to; 0 for one the caller reserved.
+    pub heap: usize,
+    /// Where the reservation starts.
+    pub base: usize,
+    /// Its size in bytes.
+    pub size: usize,
+    /// The page at the address is committed.
+    pub committed: bool,
+    /// It is a large block's.
+    pub large: bool,
+}
+
+/// The region of this library that holds `address`, any bit pattern.
+pub fn region_of(address: usize) -> Option<RegionReport> {
+    let region = regions::find(address)?;
+    // SAFETY: INV-REGION: records stay readable.
+    let record = unsafe { region.as_ref() };
+    let owner = Heap::of(record);
+    let _guard = owner.map(|heap| heap.enter(HeapFlags::empty()));
+    let committed = match record.kind {
+        RegionKind::Large => address < record.base + record.size - crate::units::PAGE,
+        _ => record.pages.get(record.page(address)),
+    };
+    Some(RegionReport {
+        heap: owner.map_or(0, |heap| heap.handle),
+        base: record.base,
+        size: record.size,
+        committed,
+        large: record.kind == RegionKind::Large,
+    })
+}
+
+/// The commit routine called back into the heap it commits for (R11, H12).
+#[inline]
+fn is_reentrant(guard: &Guard<'_>) -> bool {
+    guard.heap.settings.commit_routine.is_some()
+        && guard.heap.in_commit_routine.load(Ordering::Relaxed)
+}
+
+/// Reports what is to be reported, now that no lock is held.
+#[cold]
+fn conclude(refusal: Refusal) -> Status {
+    if let Refusal::Failure(failure) = &refusal {
+        hooks::report(failure);
+    }
+    refusal.status()
+}
+
+/// Reports misuse that a face found before it came here, as this layer does.
+pub fn report_invalid(heap: HeapHandle, address: usize) {
+    let kind = FailureKind::InvalidArgument;
+    hooks::report(&HeapFailure { kind, heap: heap.0, address, owner: 0 });
+}

@@ -1,0 +1,85 @@
+//! Allocation: the back end below the VirtualMemoryThreshold, a large block above it (3.1).
+
+use core::ptr::NonNull;
+
+use crate::backend::split::{self, Request};
+use crate::backend::large;
+use crate::entry::EntryFlags;
+use crate::failure::Refusal;
+use crate::flags::HeapFlags;
+use crate::heap::{Heap, State};
+use crate::ops::extras;
+use crate::units::{GRANULE, Granules};
+
+/// A block of `size` bytes whose address is a multiple of `alignment`, a power of two; every block
+/// is a multiple of a granule.
+///
+/// # Errors
+/// `NoMemory`, or damage found on the way. The heap serves as before.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+#[inline]
+pub unsafe fn allocate(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    size: usize,
+    alignment: usize,
+) -> Result<NonNull<u8>, Refusal> {
+    let threshold = heap.settings.virtual_memory_threshold;
+    let Some(block_size) =
+        extras::block_size(heap, flags, size).filter(|block| fits(*block, alignment, threshold))
+    else {
+        // SAFETY: (1).
+        return unsafe { allocate_large(heap, state, flags, size, alignment) };
+    };
+    let request = Request {
+        size: block_size,
+        requested: size,
+        flags: extras::entry_flags(flags),
+        alignment,
+    };
+    // SAFETY: (1).
+    let block = unsafe { split::allocate(heap, state, request) }?;
+    state.accounting.add_live(size);
+    let user = block.user() as *mut u8;
+    // SAFETY: the block is ours, `size` bytes of it are the user's, and all of it is committed.
+    unsafe {
+        if block.entry.flags.contains(EntryFlags::USER_VALUE) {
+            extras::write_slot(heap, &block, [0; 2]);
+        }
+        if flags.contains(HeapFlags::ZERO_MEMORY) {
+            user.write_bytes(0, size);
+        }
+        Ok(NonNull::new_unchecked(user))
+    }
+}
+
+#[inline]
+fn fits(block: Granules, alignment: usize, threshold: Granules) -> bool {
+    block <= threshold
+        && (alignment <= GRANULE || alignment / GRANULE + block.0 as usize <= threshold.0 as usize)
+}
+
+/// # Safety
+/// 1. As for [`allocate`].
+#[cold]
+unsafe fn allocate_large(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    size: usize,
+    alignment: usize,
+) -> Result<NonNull<u8>, Refusal> {
+    if !heap.settings.flags.contains(HeapFlags::GROWABLE)
+        || size > heap.settings.maximum_allocation_size
+    {
+        return Err(Refusal::NoMemory);
+    }
+    // SAFETY: (1). Its pages are fresh from the system, so they read zero.
+    let region = unsafe { large::allocate(heap, state, flags, size, alignment) }?;
+    state.accounting.add_live(size);
+    // SAFETY: (1).
+    NonNull::new(unsafe { region.as_ref() }.user as *mut u8).ok_or(Refusal::NoMemory)
+}

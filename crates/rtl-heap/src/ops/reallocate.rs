@@ -1,0 +1,221 @@
+//! Changing a block's size: in place both ways where possible, else by moving (3.3).
+
+use core::ptr::NonNull;
+
+use crate::backend::blocks::{self, Block, Located};
+use crate::backend::{coalesce, large, split};
+use crate::entry::{Entry, EntryFlags};
+use crate::failure::Refusal;
+use crate::flags::HeapFlags;
+use crate::heap::{Heap, State};
+use crate::ops::{allocate, extras, free};
+use crate::regions::Region;
+use crate::units::{GRANULE, Granules};
+
+/// Makes the block at `pointer`, any bit pattern, `size` bytes long; returns where it is now.
+/// Keeps its first `min(old, new)` bytes; with ZERO_MEMORY the bytes from the old size on are zero.
+///
+/// # Errors
+/// It is no live block of the heap; or there is no memory, or no room in place where the flags
+/// demand it. The block is as it was.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state; nobody else uses the block.
+pub unsafe fn reallocate(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    pointer: usize,
+    size: usize,
+) -> Result<NonNull<u8>, Refusal> {
+    // SAFETY: (1).
+    let located = unsafe { blocks::locate(heap, pointer) }?;
+    // SAFETY: (1).
+    let (old_size, in_place, kept_flags) = unsafe {
+        match located {
+            Located::Block(block) => (
+                block.entry.requested(),
+                resize_block(heap, state, flags, &block, size)?,
+                extras::call_flags(block.entry.flags),
+            ),
+            Located::Large(region) => (
+                region.as_ref().requested,
+                large::resize(heap, state, region, size),
+                HeapFlags::from_bits_retain(region.as_ref().user_flags),
+            ),
+        }
+    };
+    if in_place {
+        state.accounting.resize_live(old_size, size);
+        let user = pointer as *mut u8;
+        // SAFETY: (1): the block holds `size` bytes now.
+        unsafe {
+            zero_growth(user, flags, old_size, size);
+            return Ok(NonNull::new_unchecked(user));
+        }
+    }
+    if flags.contains(HeapFlags::REALLOC_IN_PLACE_ONLY) {
+        return Err(Refusal::NoMemory);
+    }
+    let plain = flags.difference(
+        HeapFlags::ZERO_MEMORY
+            | HeapFlags::SETTABLE_USER_VALUE
+            | HeapFlags::SETTABLE_USER_FLAGS,
+    );
+    // SAFETY: (1).
+    unsafe {
+        let moved = allocate::allocate(heap, state, plain | kept_flags, size, GRANULE)?;
+        moved.as_ptr().copy_from_nonoverlapping(pointer as *const u8, old_size.min(size));
+        zero_growth(moved.as_ptr(), flags, old_size, size);
+        copy_value(heap, &located, moved);
+        if let Err(refusal) = free::free(heap, state, pointer) {
+            // The old block's surroundings are damaged: it stays, and so does its contents.
+            free::free(heap, state, moved.as_ptr() as usize)?;
+            return Err(refusal);
+        }
+        Ok(moved)
+    }
+}
+
+/// # Safety
+/// 1. `user` is a block of `size` bytes.
+unsafe fn zero_growth(user: *mut u8, flags: HeapFlags, old_size: usize, size: usize) {
+    if flags.contains(HeapFlags::ZERO_MEMORY) && size > old_size {
+        // SAFETY: (1).
+        unsafe { user.add(old_size).write_bytes(0, size - old_size) };
+    }
+}
+
+/// Carries a user value from a block to the one that replaces it.
+///
+/// # Safety
+/// 1. Both are live blocks of the heap, whose lock is held.
+unsafe fn copy_value(heap: &Heap, from: &Located, to: NonNull<u8>) {
+    // SAFETY: (1).
+    let words = unsafe {
+        match from {
+            Located::Block(block) if block.entry.flags.contains(EntryFlags::USER_VALUE) => {
+                extras::read_slot(heap, block)
+            }
+            Located::Large(region) => [0, region.as_ref().user_value],
+            Located::Block(_) => return,
+        }
+    };
+    // SAFETY: (1).
+    match unsafe { blocks::locate(heap, to.as_ptr() as usize) } {
+        // SAFETY: (1).
+        Ok(Located::Block(block)) => unsafe { extras::write_slot(heap, &block, words) },
+        Ok(Located::Large(region)) => {
+            let region: *mut Region = region.as_ptr();
+            // SAFETY: (1).
+            unsafe { (*region).user_value = words[1] };
+        }
+        Err(_) => {}
+    }
+}
+
+/// Changes a back-end block's size in place. `Ok(false)`, and no change, when there is no room.
+///
+/// # Safety
+/// 1. As for [`reallocate`].
+unsafe fn resize_block(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    block: &Block,
+    size: usize,
+) -> Result<bool, Refusal> {
+    let own = extras::call_flags(block.entry.flags);
+    let needed = extras::block_size(heap, flags | own, size)
+        .filter(|needed| *needed <= heap.settings.virtual_memory_threshold);
+    let Some(needed) = needed else { return Ok(false) };
+    // SAFETY: (1).
+    let value = unsafe { extras::read_slot(heap, block) };
+    let resized = if needed <= block.entry.size {
+        // SAFETY: (1).
+        unsafe { shrink(heap, state, block, needed, size) }?
+    } else {
+        // Passing user flags while the block grows in place replaces those it has (C303).
+        let user_flags = extras::entry_flags(flags) & EntryFlags::USER_FLAGS;
+        // SAFETY: (1).
+        match unsafe { grow(heap, state, block, needed, size, user_flags) }? {
+            Some(grown) => grown,
+            None => return Ok(false),
+        }
+    };
+    // SAFETY: (1).
+    unsafe { extras::write_slot(heap, &resized, value) };
+    Ok(true)
+}
+
+/// # Safety
+/// 1. As for [`reallocate`]; `needed` is at most the block's size.
+unsafe fn shrink(
+    heap: &Heap,
+    state: &mut State,
+    block: &Block,
+    needed: Granules,
+    size: usize,
+) -> Result<Block, Refusal> {
+    let rest = Granules(block.entry.size.0 - needed.0);
+    if rest < Granules::MIN_BLOCK {
+        let unused = (block.entry.size.bytes() - size) as u8;
+        let resized = Block { entry: Entry { unused, ..block.entry }, ..*block };
+        // SAFETY: (1).
+        unsafe { heap.key.write(block.address, resized.entry) };
+        return Ok(resized);
+    }
+    let mut entry = Entry { size: needed, unused: (needed.bytes() - size) as u8, ..block.entry };
+    entry.flags.remove(EntryFlags::LAST);
+    let resized = Block { entry, ..*block };
+    // The rest becomes a busy block for a moment, which is then freed like any other.
+    let cut = Block {
+        region: block.region,
+        address: resized.end(),
+        entry: Entry {
+            size: rest,
+            unused: 0,
+            flags: EntryFlags::BUSY | block.entry.flags & EntryFlags::LAST,
+        },
+    };
+    // SAFETY: (1): the cut lies inside the block; until its release succeeds the old header stands.
+    unsafe {
+        coalesce::release(heap, state, &cut)?;
+        heap.key.write(block.address, resized.entry);
+    }
+    Ok(resized)
+}
+
+/// # Safety
+/// 1. As for [`reallocate`]; `needed` is more than the block's size.
+unsafe fn grow(
+    heap: &Heap,
+    state: &mut State,
+    block: &Block,
+    needed: Granules,
+    size: usize,
+    user_flags: EntryFlags,
+) -> Result<Option<Block>, Refusal> {
+    // SAFETY: (1).
+    let Some(free) = unsafe { blocks::next(heap, block) }? else { return Ok(None) };
+    let more = Granules(needed.0 - block.entry.size.0);
+    if free.entry.is_busy() || free.entry.size < more {
+        return Ok(None);
+    }
+    // SAFETY: (1): a free block in the index, large enough.
+    let front = unsafe { split::detach_front(heap, state, &free, more) }?;
+    let total = Granules(block.entry.size.0 + front.size.0);
+    let mut flags = block.entry.flags | front.last;
+    if !user_flags.is_empty() {
+        flags = flags.difference(EntryFlags::USER_FLAGS) | user_flags;
+    }
+    let entry = Entry { size: total, unused: (total.bytes() - size) as u8, flags };
+    let region = block.region.as_ptr();
+    // SAFETY: (1): the free block's header is inside the grown block from here on.
+    unsafe {
+        let granule = (*region).granule(free.address);
+        (*region).starts.clear(granule);
+        heap.key.write(block.address, entry);
+    }
+    Ok(Some(Block { entry, ..*block }))
+}

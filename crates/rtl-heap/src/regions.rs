@@ -1,0 +1,386 @@
+//! Which heap owns an address, and as what: the region map and the records it leads to.
+//!
+//! A process-wide two-level table has one entry per 64 KiB of address space. A lookup costs two
+//! loads, never faults, and is safe for any bit pattern, so nothing a caller passes is dereferenced
+//! before it is known to be ours. Caller memory that does not fill 64 KiB granules of its own goes
+//! to a list instead, which is empty in most processes.
+//!
+//! Lookups take no lock. Records are never unmapped ([`crate::metadata`]), so a lookup that races
+//! with the release of an unrelated region reads an old answer at worst; a caller that acts on a
+//! record holds the lock of the heap the record names, which is what keeps it alive (INV-REGION).
+
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use rtl_platform::vm::Protection;
+
+use crate::bits::Bits;
+use crate::heap_lock::RawLock;
+use crate::metadata;
+use crate::system_vm::system_vm;
+use crate::units::{ALLOCATION_GRANULARITY, GRANULE, PAGE};
+
+/// What a region is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum RegionKind {
+    /// Blocks of a heap's back end. A heap's first segment starts at its handle.
+    Segment,
+    /// One large block.
+    Large,
+    /// Reserved by the caller through the library, not (yet) a heap's.
+    Caller,
+}
+
+/// Who provides a region's pages, and so who commits and releases them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Backing {
+    /// The heap reserved it and releases it.
+    Heap,
+    /// The caller reserved it through a vm: the heap commits and decommits, never releases.
+    CallerReserved,
+    /// The caller's commit routine commits it; nothing is decommitted.
+    CommitRoutine,
+    /// The caller's memory, all of it committed, nothing ever decommitted.
+    CallerCommitted,
+}
+
+/// One reservation and what the heap knows about it.
+pub struct Region {
+    /// First address.
+    pub base: usize,
+    /// Bytes reserved.
+    pub size: usize,
+    /// Address of the record of the heap it belongs to; 0 for [`RegionKind::Caller`].
+    pub owner: AtomicUsize,
+    /// What it is for.
+    pub kind: RegionKind,
+    /// Who provides its pages.
+    pub backing: Backing,
+    /// Next of its heap's segments, or of its heap's large blocks, oldest first.
+    pub next: *mut Region,
+    /// Previous one.
+    pub previous: *mut Region,
+    /// Bytes committed.
+    pub committed: usize,
+
+    /// Segment: address of the first block.
+    pub first_block: usize,
+    /// Segment: where the last possible block ends.
+    pub end: usize,
+    /// Segment: pages from here on are never committed (the guard page), or the region's end.
+    pub commit_limit: usize,
+    /// Segment: pages below this address were committed at creation and stay so.
+    pub initial_commit_end: usize,
+    /// Segment: one bit per granule, set where a block, busy or free, starts. The header there is
+    /// committed and decodes, or was damaged (INV-STARTS).
+    pub starts: Bits,
+    /// Segment and caller: one bit per NT page, set when the page is committed (INV-PAGES).
+    pub pages: Bits,
+
+    /// Large: where the user's bytes start.
+    pub user: usize,
+    /// Large: bytes the caller asked for.
+    pub requested: usize,
+    /// Large: the caller's value and flags, if the block has any.
+    pub user_value: usize,
+    /// Large: `HEAP_SETTABLE_USER_VALUE` and user flags of the allocation.
+    pub user_flags: u32,
+
+    /// Segment in caller memory that was reserved through the library: the record that stands for
+    /// it before and after the heap.
+    pub caller: *mut Region,
+
+    /// Next in the list of regions that the map has no entry for.
+    range_next: AtomicPtr<Region>,
+    /// The map has entries for it.
+    mapped: bool,
+}
+
+impl Region {
+    /// A new record with its two bitmaps, in no list and no map. Zero bitmaps.
+    ///
+    /// `None` when there is no memory for it.
+    pub fn create(kind: RegionKind, base: usize, size: usize) -> Option<NonNull<Region>> {
+        let record = metadata::allocate(size_of::<Region>())?.cast::<Region>();
+        let (starts, pages) = match kind {
+            RegionKind::Segment => (Bits::create(size / GRANULE), Bits::create(size / PAGE)),
+            RegionKind::Caller => (Some(Bits::EMPTY), Bits::create(size / PAGE)),
+            RegionKind::Large => (Some(Bits::EMPTY), Some(Bits::EMPTY)),
+        };
+        let (Some(starts), Some(pages)) = (starts, pages) else {
+            for bits in [starts, pages].into_iter().flatten() {
+                bits.destroy();
+            }
+            // SAFETY: it came from `allocate` with this size and nothing refers to it.
+            unsafe { metadata::free(record.cast(), size_of::<Region>()) };
+            return None;
+        };
+        let region = Region {
+            base,
+            size,
+            owner: AtomicUsize::new(0),
+            kind,
+            backing: Backing::Heap,
+            next: ptr::null_mut(),
+            previous: ptr::null_mut(),
+            committed: 0,
+            first_block: 0,
+            end: 0,
+            commit_limit: base + size,
+            initial_commit_end: base,
+            starts,
+            pages,
+            user: 0,
+            requested: 0,
+            user_value: 0,
+            user_flags: 0,
+            caller: ptr::null_mut(),
+            range_next: AtomicPtr::new(ptr::null_mut()),
+            mapped: false,
+        };
+        // SAFETY: the record is ours, large and aligned enough (metadata is 32-aligned).
+        unsafe { record.write(region) };
+        Some(record)
+    }
+
+    /// Gives the record and its bitmaps back.
+    ///
+    /// # Safety
+    /// 1. `region` came from [`Region::create`], is in no list and no map.
+    pub unsafe fn destroy(region: NonNull<Region>) {
+        // SAFETY: (1).
+        let Region { starts, pages, .. } = unsafe { region.read() };
+        starts.destroy();
+        pages.destroy();
+        // A lookup that still holds the record must not take it for a heap's.
+        // SAFETY: (1).
+        unsafe { region.as_ref() }.owner.store(0, Ordering::Relaxed);
+        // SAFETY: (1); it came from `allocate` with this size.
+        unsafe { metadata::free(region.cast(), size_of::<Region>()) };
+    }
+
+    /// `address` lies inside.
+    #[inline]
+    pub fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base) < self.size
+    }
+
+    /// The granule's number, for `starts`.
+    #[inline]
+    pub fn granule(&self, address: usize) -> usize {
+        (address - self.base) / GRANULE
+    }
+
+    /// A block, busy or free, starts at `address`: reading its header is safe (INV-STARTS).
+    #[inline]
+    pub fn is_block_start(&self, address: usize) -> bool {
+        address % GRANULE == 0
+            && address >= self.first_block
+            && address < self.end
+            && self.starts.get(self.granule(address))
+    }
+
+    /// The page's number, for `pages`.
+    #[inline]
+    pub fn page(&self, address: usize) -> usize {
+        (address - self.base) / PAGE
+    }
+}
+
+/// Address bits of user space.
+const ADDRESS_BITS: u32 = if cfg!(target_pointer_width = "32") {
+    32
+} else if cfg!(target_arch = "x86_64") {
+    47
+} else {
+    48
+};
+const GRANULARITY_SHIFT: u32 = ALLOCATION_GRANULARITY.ilog2();
+/// Entries of a leaf: 2 GiB of address space on 64-bit, all of it on 32-bit.
+const LEAF_BITS: u32 = if ADDRESS_BITS == 32 { 16 } else { 15 };
+const LEAF_LENGTH: usize = 1 << LEAF_BITS;
+const ROOT_LENGTH: usize = 1 << (ADDRESS_BITS - GRANULARITY_SHIFT - LEAF_BITS);
+
+type Leaf = [AtomicPtr<Region>; LEAF_LENGTH];
+
+/// All zero, so it lies in pages the system provides when they are first touched.
+static ROOT: [AtomicPtr<Leaf>; ROOT_LENGTH] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; ROOT_LENGTH];
+/// Regions without map entries, newest first.
+static RANGES: AtomicPtr<Region> = AtomicPtr::new(ptr::null_mut());
+/// Serialises changes of the map; lookups take no lock.
+static CHANGES: RawLock = RawLock::new();
+
+/// The region that holds `address`, any bit pattern.
+///
+/// The record stays readable for good, but what it says is only reliable with the lock of its heap
+/// held (INV-REGION).
+#[inline]
+pub fn find(address: usize) -> Option<NonNull<Region>> {
+    let granule = address >> GRANULARITY_SHIFT;
+    if let Some(slot) = ROOT.get(granule >> LEAF_BITS) {
+        // Acquire pairs with the Release in `leaf_for`.
+        let leaf = slot.load(Ordering::Acquire);
+        // SAFETY: leaves are made whole before they are published and never unmapped.
+        if let Some(leaf) = unsafe { leaf.as_ref() } {
+            // Acquire pairs with the Release in `publish`.
+            let region = leaf[granule & (LEAF_LENGTH - 1)].load(Ordering::Acquire);
+            // SAFETY: INV-REGION: records stay readable.
+            if let Some(found) = unsafe { region.as_ref() }
+                && found.contains(address)
+            {
+                return NonNull::new(region);
+            }
+        }
+    }
+    if RANGES.load(Ordering::Relaxed).is_null() { None } else { find_range(address) }
+}
+
+#[cold]
+fn find_range(address: usize) -> Option<NonNull<Region>> {
+    // A list of more than this many caller ranges is a race seen half-way, not a list.
+    const LONGEST: usize = 1 << 20;
+    let mut at = RANGES.load(Ordering::Acquire);
+    for _ in 0..LONGEST {
+        // SAFETY: INV-REGION: records stay readable.
+        let region = unsafe { at.as_ref() }?;
+        if region.contains(address) {
+            return NonNull::new(at);
+        }
+        at = region.range_next.load(Ordering::Acquire);
+    }
+    None
+}
+
+fn leaf_for(granule: usize) -> Option<&'static Leaf> {
+    let slot = ROOT.get(granule >> LEAF_BITS)?;
+    let mut leaf = slot.load(Ordering::Acquire);
+    if leaf.is_null() {
+        let size = size_of::<Leaf>();
+        let memory =
+            system_vm()?.reserve_and_commit(size, size, Protection::ReadWrite, None).ok()?;
+        leaf = memory.as_ptr().cast();
+        // Release pairs with the Acquire in `find`. Zero pages are null entries.
+        slot.store(leaf, Ordering::Release);
+    }
+    // SAFETY: a leaf is never unmapped.
+    Some(unsafe { &*leaf })
+}
+
+/// Makes [`find`] answer for `region`. The last step of making one: all of it must be ready.
+///
+/// Cannot fail: where the map has no room for an entry the list takes the region.
+///
+/// # Safety
+/// 1. `region` is a live record in no map, and its range overlaps no published region.
+pub unsafe fn publish(region: NonNull<Region>) {
+    // SAFETY: (1).
+    let (base, size) = unsafe { (region.as_ref().base, region.as_ref().size) };
+    let first = base >> GRANULARITY_SHIFT;
+    let last = (base + size - 1) >> GRANULARITY_SHIFT;
+    CHANGES.enter();
+    // Only whole granules of its own may be entered: what lies before a base that is not aligned
+    // may be another region's.
+    let mapped = base % ALLOCATION_GRANULARITY == 0
+        && (first..=last).step_by(LEAF_LENGTH).chain([last]).all(|g| leaf_for(g).is_some())
+        && (first..=last).all(|g| {
+            leaf_for(g).is_some_and(|leaf| {
+                leaf[g & (LEAF_LENGTH - 1)].load(Ordering::Relaxed).is_null()
+            })
+        });
+    // SAFETY: (1): nobody else sees the record yet.
+    unsafe { (*region.as_ptr()).mapped = mapped };
+    if mapped {
+        for granule in first..=last {
+            if let Some(leaf) = leaf_for(granule) {
+                // Release: whoever finds the record finds it complete.
+                leaf[granule & (LEAF_LENGTH - 1)].store(region.as_ptr(), Ordering::Release);
+            }
+        }
+    } else {
+        let head = RANGES.load(Ordering::Relaxed);
+        // SAFETY: (1).
+        unsafe { region.as_ref() }.range_next.store(head, Ordering::Relaxed);
+        RANGES.store(region.as_ptr(), Ordering::Release);
+    }
+    CHANGES.leave();
+}
+
+/// Makes [`find`] forget `region`. The first step of releasing one.
+///
+/// # Safety
+/// 1. `region` is a live record.
+pub unsafe fn withdraw(region: NonNull<Region>) {
+    // SAFETY: (1).
+    let record = unsafe { region.as_ref() };
+    CHANGES.enter();
+    if record.mapped {
+        let first = record.base >> GRANULARITY_SHIFT;
+        let last = (record.base + record.size - 1) >> GRANULARITY_SHIFT;
+        for granule in first..=last {
+            if let Some(leaf) = leaf_for(granule) {
+                leaf[granule & (LEAF_LENGTH - 1)].store(ptr::null_mut(), Ordering::Release);
+            }
+        }
+    } else {
+        let mut slot = &RANGES;
+        loop {
+            let at = slot.load(Ordering::Relaxed);
+            // SAFETY: the list holds live records; the lock keeps it still.
+            let Some(entry) = (unsafe { at.as_ref() }) else { break };
+            if at == region.as_ptr() {
+                slot.store(entry.range_next.load(Ordering::Relaxed), Ordering::Release);
+                break;
+            }
+            slot = &entry.range_next;
+        }
+    }
+    CHANGES.leave();
+}
+
+/// Takes the map's lock for a fork.
+pub fn enter_for_fork() {
+    CHANGES.enter();
+}
+
+/// Gives it back, in parent and child.
+pub fn leave_after_fork() {
+    CHANGES.leave();
+}
+
+#[cfg(all(test, feature = "os"))]
+mod tests {
+    use super::*;
+
+    fn region(base: usize, size: usize) -> NonNull<Region> {
+        Region::create(RegionKind::Caller, base, size).unwrap()
+    }
+
+    #[test]
+    fn no_bit_pattern_faults() {
+        for address in [0, 1, 0xdead_be00, usize::MAX, usize::MAX / 2, 0x4141_4141_4141_4140u64 as usize] {
+            assert!(find(address).is_none());
+        }
+    }
+
+    #[test]
+    fn a_published_region_is_found_from_first_to_last_byte_until_it_is_withdrawn() {
+        // Addresses nothing else uses: the map does not touch them.
+        for base in [0x0012_0000, 0x0023_1000] {
+            let record = region(base, 0x2_1000);
+            // SAFETY: (1) the record is live and alone there.
+            unsafe {
+                publish(record);
+                assert_eq!(find(base), Some(record));
+                assert_eq!(find(base + 0x2_0FFF), Some(record));
+                assert_eq!(find(base + 0x2_1000), None);
+                assert_eq!(find(base - 1), None);
+                withdraw(record);
+                assert_eq!(find(base), None);
+                Region::destroy(record);
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! One line of text in a fixed buffer: reports are made where nothing may be allocated.
+
+use core::fmt::{self, Write};
+
+use crate::failure::HeapFailure;
+
+const LENGTH: usize = 512;
+
+/// A line under construction; what does not fit is cut off.
+pub struct Line {
+    bytes: [u8; LENGTH],
+    length: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = LENGTH - 1 - self.length;
+        let taken = text.len().min(room);
+        self.bytes[self.length..self.length + taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.length += taken;
+        Ok(())
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Line::new()
+    }
+}
+
+impl Line {
+    /// An empty line.
+    pub const fn new() -> Line {
+        Line { bytes: [0; LENGTH], length: 0 }
+    }
+
+    /// What was written so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// The report of a failure: what, which heap, which address. No key, no contents (R14).
+    pub fn failure(&mut self, failure: &HeapFailure) {
+        let HeapFailure { kind, heap, address, owner } = failure;
+        // Writing to a line cannot fail.
+        let _ = write!(self, "rtl-heap: {} (failure type {:#x}): ", kind.text(), *kind as u8);
+        let _ = write!(self, "address {address:#x}, heap {heap:#x}");
+        if *owner != 0 {
+            let _ = write!(self, ", owned by heap {owner:#x}");
+        }
+        self.end();
+    }
+
+    /// Return addresses, innermost first.
+    pub fn stack(&mut self, frames: &[usize]) {
+        let _ = self.write_str("rtl-heap: called from");
+        for frame in frames {
+            let _ = write!(self, " {frame:#x}");
+        }
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.bytes[self.length] = b'\n';
+        self.length += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_and_still_ends() {
+        let mut line = Line::new();
+        line.stack(&[usize::MAX; 100]);
+        assert_eq!(line.bytes().len(), LENGTH);
+        assert_eq!(line.bytes().last(), Some(&b'\n'));
+    }
+}
