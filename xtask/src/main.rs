@@ -12,6 +12,7 @@
 mod build_std;
 mod gate;
 mod gates;
+mod install;
 mod summary;
 mod toolchain;
 mod wine;
@@ -20,12 +21,14 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 
 mod flags {
     //! The command line.
+    use std::path::PathBuf;
+
     xflags::xflags! {
         /// Run the project's gates; without a name, list them.
         cmd xtask {
@@ -33,6 +36,8 @@ mod flags {
             repeated gates: String
             /// Only this crate, in the gates that test the portable crates one by one.
             repeated -p, --package package: String
+            /// Where `install` puts headers, libraries and rtlheap.pc.
+            optional --prefix prefix: PathBuf
         }
     }
 }
@@ -55,6 +60,11 @@ fn run() -> Result<bool> {
     match flags.gates.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {
             gates::print_list();
+            Ok(true)
+        }
+        ["install"] => {
+            let prefix = flags.prefix.context("install needs --prefix DIRECTORY")?;
+            install::into_prefix(&workspace, &prefix)?;
             Ok(true)
         }
         ["ci"] => Ok(summary::run_all(&workspace, &gates::of_ci())),

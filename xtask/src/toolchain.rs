@@ -92,3 +92,10 @@ pub const WINE_ENVIRONMENT: &[(&str, &str)] = &[
 pub const PROPTEST_CASES_ELSEWHERE: &str = "64";
 /// The long run of the model does more: times the operations of a case, about a million operations.
 pub const PROPTEST_CASES_LONG: &str = "4000";
+
+/// What a program that links the static library links besides: Rust's standard library asks for it.
+pub const STATIC_LINK_LIBRARIES: &str = if cfg!(target_os = "macos") {
+    "-liconv -lSystem -lc -lm"
+} else {
+    "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
+};

@@ -7,7 +7,9 @@ mod clippy;
 mod clippy_elsewhere;
 mod fmt;
 mod lin32;
+mod miri;
 mod model;
+mod package;
 mod programs;
 mod setup;
 mod test;
@@ -31,6 +33,7 @@ const ALL: &[Gate] = &[
     clippy::GATE,
     test::GATE,
     model::GATE,
+    package::GATE,
     programs::GATE,
     asan::GATE,
     lin32::GATE,
@@ -42,6 +45,7 @@ const ALL: &[Gate] = &[
     clippy_elsewhere::GATE,
     tsan::GATE,
     valgrind::GATE,
+    miri::GATE,
 ];
 
 /// Gates that `ci` leaves out: the native tests, which `.ci/run` has just run by the README's own
@@ -56,7 +60,7 @@ pub fn named(name: &str) -> Result<Gate> {
         .with_context(|| {
             let names: Vec<_> = ALL.iter().map(|gate| gate.name).collect();
             format!(
-                "no gate is called `{name}`; there are: ci, {}",
+                "no gate is called `{name}`; there are: ci, install, {}",
                 names.join(", ")
             )
         })
@@ -77,7 +81,7 @@ pub fn print_list() {
         "cargo xtask ci        runs all of them but `{}`",
         NOT_IN_CI.join("`, `")
     );
-    println!();
+    println!("cargo xtask install --prefix DIRECTORY   headers, libraries and rtlheap.pc\n");
     for gate in ALL {
         println!("{:<17} {}", gate.name, gate.proves);
     }

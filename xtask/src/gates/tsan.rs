@@ -21,9 +21,8 @@ pub const GATE: Gate = Gate {
             return Verdict::skipped("needs a nightly toolchain, for the sanitizer's runtime");
         };
         // The runtime stands before every library, or the C library's own symbols are taken first.
-        // rustix goes through libc, where the sanitizer sees the calls.
         let flags = format!(
-            "-Zsanitizer=thread --cfg tsan --cfg rustix_use_libc -Zexternal-clangrt \
+            "-Zsanitizer=thread --cfg tsan -Zexternal-clangrt \
              -Zpre-link-arg=-Wl,--whole-archive -Zpre-link-arg={} -Zpre-link-arg=-Wl,--no-whole-archive \
              -Clink-arg=-Wl,--export-dynamic",
             runtime.display()

@@ -21,8 +21,6 @@ pub const GATE: Gate = Gate {
                 "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
                 "valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite",
             )
-            // rustix's own system calls are inline assembly, which valgrind cannot follow.
-            .env("RUSTFLAGS", "--cfg rustix_use_libc")
             .env("PROPTEST_CASES", PROPTEST_CASES_ELSEWHERE)
             .run()?;
         Ok(Verdict::Passed)

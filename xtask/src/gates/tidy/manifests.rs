@@ -37,7 +37,8 @@ pub fn check(file: &Path, text: &str) -> Vec<Finding> {
         inherits_lints |= section == "[lints]" && line == "workspace = true";
         let is_dependency =
             section.contains("dependencies") && line.contains('=') && !line.starts_with('#');
-        if is_dependency && !line.contains("workspace = true") && is_own_version(section, line) {
+        let inherits = line.contains("workspace = true") || line.contains("path = ");
+        if is_dependency && !inherits && is_own_version(section, line) {
             let message = "names a version of its own; put it in [workspace.dependencies]";
             findings.push(Finding::new(file, index + 1, message));
         }
