@@ -159,6 +159,43 @@ impl FreeIndex {
         Ok(self.first_class_from(own).map(|class| self.heads[class]))
     }
 
+    /// Number and bytes of the blocks in all lists, each checked.
+    ///
+    /// # Errors
+    /// A damaged link or header, a block in the wrong list, or a list that does not end.
+    pub fn count(&self, key: &Key) -> Result<(usize, usize), BrokenLink> {
+        let (mut count, mut bytes) = (0, 0);
+        for class in 0..CLASSES {
+            let listed = self.classes[class / WORD_BITS] >> (class % WORD_BITS) & 1 != 0;
+            if listed != (self.heads[class] != 0) {
+                return Err(BrokenLink(self.heads[class]));
+            }
+            let (mut block, mut previous) = (self.heads[class], 0);
+            while block != 0 {
+                if !self.is_block(block) {
+                    return Err(BrokenLink(previous));
+                }
+                // SAFETY: just checked to be a block start of this heap.
+                let entry = unsafe { key.read(block) }.ok_or(BrokenLink(block))?;
+                // SAFETY: as above.
+                let back = unsafe { load(key, block + PREVIOUS) };
+                if entry.is_busy() || class_of(entry.size) != class || back != previous {
+                    return Err(BrokenLink(block));
+                }
+                // Each block is counted once, so more bytes than there are means a circle.
+                count += 1;
+                bytes += entry.size.bytes();
+                if bytes > self.total {
+                    return Err(BrokenLink(block));
+                }
+                previous = block;
+                // SAFETY: as above.
+                block = unsafe { load(key, block + NEXT) };
+            }
+        }
+        Ok((count, bytes))
+    }
+
     fn best_of_class(
         &self,
         key: &Key,

@@ -16,6 +16,7 @@
 //! | layer, top down | modules |
 //! |---|---|
 //! | faces | [`Heap`], [`ProcessHeap`], [`nt`] |
+//! | looking | `inspect` |
 //! | operations | `ops` |
 //! | back end | `backend`: segments, blocks, commit, large blocks |
 //! | life | `lifecycle`: create, destroy, the process's list; [`fork`] |
@@ -43,6 +44,7 @@ mod heap;
 pub mod heap_lock;
 pub mod hooks;
 mod host;
+mod inspect;
 mod layout;
 mod lifecycle;
 pub mod limits;

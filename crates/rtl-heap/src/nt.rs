@@ -10,11 +10,13 @@ use core::sync::atomic::Ordering;
 
 pub use crate::lifecycle::create::CreateRequest;
 
+use crate::backend::blocks;
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
 use crate::heap::{Accounting, Guard, Heap};
 use crate::hooks::{self, HeapException};
 use crate::lifecycle::{create, destroy, registry};
+use crate::inspect;
 use crate::ops;
 use crate::regions::{self, RegionKind};
 use crate::status::Status;
@@ -253,6 +255,45 @@ pub fn exception(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<Heap
     flags
         .contains(HeapFlags::GENERATE_EXCEPTIONS)
         .then_some(HeapException { code: Status::NO_MEMORY, size })
+}
+
+/// Whether a heap is whole, or whether `pointer`, any bit pattern, is a live block of it. Never
+/// faults and never reports: callers use it as a type test.
+///
+/// # Source
+/// Specification 4.1.
+#[doc(alias = "RtlValidateHeap")]
+#[doc(alias = "HeapValidate")]
+pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) -> bool {
+    let Some(heap) = Heap::at(heap.0) else { return false };
+    let mut guard = heap.enter(flags);
+    let (heap, state) = guard.parts();
+    // SAFETY: the guard holds the lock.
+    unsafe {
+        match pointer {
+            Some(pointer) => blocks::locate(heap, pointer as usize).is_ok(),
+            None => inspect::validate::heap(heap, state).is_ok(),
+        }
+    }
+}
+
+/// Gives what a heap holds for later back to the system: the empty segment it keeps, and every
+/// whole page inside free blocks but those committed at creation. Returns the size in bytes of the
+/// largest committed free run, 0 when there is none.
+///
+/// # Errors
+/// `INVALID_HANDLE` for what is no heap.
+///
+/// # Source
+/// Specification 5.1.
+#[doc(alias = "RtlCompactHeap")]
+#[doc(alias = "HeapCompact")]
+pub fn compact(heap: HeapHandle, flags: HeapFlags) -> Result<usize, Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let mut guard = heap.enter(flags);
+    let (heap, state) = guard.parts();
+    // SAFETY: the guard holds the lock.
+    Ok(unsafe { ops::compact::compact(heap, state) })
 }
 
 /// Sums over a heap, taken with its lock held.

@@ -1,6 +1,7 @@
 //! What a heap does for its callers, one file per operation. All of it runs with the lock held.
 
 pub mod allocate;
+pub mod compact;
 pub mod extras;
 pub mod free;
 pub mod reallocate;

@@ -1,0 +1,3 @@
+//! Looking at a heap without changing it.
+
+pub mod validate;
