@@ -1,0 +1,57 @@
+//! The process heap as `malloc` uses it: made at first use, and safe across `fork`.
+
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rtl_heap::hooks;
+use rtl_heap::nt::{self, HeapHandle};
+use rtl_platform::fork;
+
+use crate::errors::Refusal;
+use crate::statistics;
+
+/// The handle of the process heap; 0 before the first request that was granted one.
+static HANDLE: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the fork handlers were handed to the system.
+static GUARDED: AtomicBool = AtomicBool::new(false);
+
+/// The process heap.
+///
+/// # Errors
+///
+/// No memory to make it. The next call tries again.
+#[inline]
+pub fn process_heap() -> Result<HeapHandle, Refusal> {
+    // Acquire pairs with the Release in `begin`: who sees the handle sees what it was set after.
+    match HANDLE.load(Ordering::Acquire) {
+        0 => begin(),
+        handle => Ok(HeapHandle(handle)),
+    }
+}
+
+/// The first request. It may come from the dynamic linker, from a constructor that runs before
+/// ours, or from inside the registration below, which allocates once the system's own table of
+/// handlers is full: by then the heap exists, and a second entry finds it.
+///
+/// Handlers are registered here and not in a constructor because `fork` runs those that prepare
+/// it in the reverse order of their registration. First registered is last run: the libraries
+/// whose handlers allocate have all done so before the heap's lock is taken.
+#[cold]
+fn begin() -> Result<HeapHandle, Refusal> {
+    let heap = nt::process_heap()?;
+    if !GUARDED.swap(true, Ordering::Relaxed) {
+        hooks::enable_termination_on_corruption();
+        fork::at_fork(
+            rtl_heap::fork::prepare,
+            rtl_heap::fork::resume,
+            resume_in_child,
+        );
+    }
+    HANDLE.store(heap.0, Ordering::Release);
+    Ok(heap)
+}
+
+extern "C" fn resume_in_child() {
+    rtl_heap::fork::resume();
+    statistics::leave_to_parent();
+}
