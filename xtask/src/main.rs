@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod build_std;
+mod exceptions;
 mod gate;
 mod gates;
 mod install;

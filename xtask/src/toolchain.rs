@@ -90,6 +90,8 @@ pub const WINE_ENVIRONMENT: &[(&str, &str)] = &[
 
 /// Emulated and instrumented runs do fewer cases of each property.
 pub const PROPTEST_CASES_ELSEWHERE: &str = "64";
+/// valgrind is fifty times slower than the machine, miri more.
+pub const PROPTEST_CASES_INTERPRETED: &str = "4";
 /// The long run of the model does more: times the operations of a case, about a million operations.
 pub const PROPTEST_CASES_LONG: &str = "4000";
 

@@ -1,5 +1,6 @@
 //! AddressSanitizer.
 
+use crate::exceptions;
 use crate::gate::{Gate, Verdict};
 use crate::toolchain::{HOST, PROPTEST_CASES_ELSEWHERE};
 
@@ -24,6 +25,7 @@ pub const GATE: Gate = Gate {
             .args(workspace.portable_package_flags())
             .arg("--target-dir")
             .arg(workspace.target_dir("asan"))
+            .args(exceptions::test_arguments("asan"))
             .env("RUSTFLAGS", "-Zsanitizer=address --cfg asan")
             .env("PROPTEST_CASES", PROPTEST_CASES_ELSEWHERE)
             .run()?;

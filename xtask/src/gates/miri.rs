@@ -1,6 +1,7 @@
 //! Miri: aliasing, provenance and every other rule of the language.
 
 use crate::gate::{Gate, Verdict};
+use crate::toolchain::PROPTEST_CASES_INTERPRETED;
 
 /// What Miri runs: the crates over the simulated virtual memory, since it has no pages of its own.
 const SUBJECTS: &[&[&str]] = &[
@@ -40,7 +41,7 @@ pub const GATE: Gate = Gate {
                     "MIRIFLAGS",
                     "-Zmiri-strict-provenance -Zmiri-symbolic-alignment-check",
                 )
-                .env("PROPTEST_CASES", "4")
+                .env("PROPTEST_CASES", PROPTEST_CASES_INTERPRETED)
                 .run()?;
         }
         Ok(Verdict::Passed)

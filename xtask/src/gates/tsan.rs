@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::build_std;
+use crate::exceptions;
 use crate::gate::{Gate, Verdict};
 use crate::toolchain::{BUILD_STD_CARGO, HOST};
 use crate::workspace::Workspace;
@@ -32,6 +33,7 @@ pub const GATE: Gate = Gate {
             .args(workspace.portable_package_flags())
             .arg("--target-dir")
             .arg(workspace.target_dir("tsan"))
+            .args(exceptions::test_arguments("tsan"))
             .env("RUSTFLAGS", flags)
             .run()?;
         Ok(Verdict::Passed)

@@ -1,7 +1,8 @@
 //! Valgrind's memcheck.
 
+use crate::exceptions;
 use crate::gate::{Gate, Verdict};
-use crate::toolchain::PROPTEST_CASES_ELSEWHERE;
+use crate::toolchain::PROPTEST_CASES_INTERPRETED;
 use crate::workspace::find_program;
 
 /// memcheck finds neither a bad access nor a leak.
@@ -14,14 +15,24 @@ pub const GATE: Gate = Gate {
         }
         workspace
             .cargo()
-            .args(["test", "--lib", "--tests", "-p", "rtl-platform", "-p", "rtl-heap"])
+            .args([
+                "test",
+                "--lib",
+                "--tests",
+                "-p",
+                "rtl-platform",
+                "-p",
+                "rtl-heap",
+            ])
             .arg("--target-dir")
             .arg(workspace.target_dir("valgrind"))
+            .args(exceptions::test_arguments("valgrind"))
             .env(
                 "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
-                "valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite",
+                "valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+                 --errors-for-leak-kinds=definite",
             )
-            .env("PROPTEST_CASES", PROPTEST_CASES_ELSEWHERE)
+            .env("PROPTEST_CASES", PROPTEST_CASES_INTERPRETED)
             .run()?;
         Ok(Verdict::Passed)
     },

@@ -1,0 +1,25 @@
+//! Tests that cannot hold under a tool, each with its reason. Everything else runs everywhere.
+
+/// A gate, a test it leaves out, and why.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    (
+        "asan",
+        "os::tests::windows_are_kept",
+        "the sanitizer's shadow fills the fourth GiB",
+    ),
+    (
+        "valgrind",
+        "os::tests::the_address_space_runs_out_without_harm",
+        "valgrind refuses so large a mapping itself, with another error",
+    ),
+];
+
+/// What to say to the test programs after `--`, so that they leave out what cannot hold in `gate`.
+pub fn test_arguments(gate: &str) -> Vec<&'static str> {
+    let mut arguments = vec!["--"];
+    for (_, test, why) in EXCEPTIONS.iter().filter(|(name, ..)| *name == gate) {
+        println!("left out: {test}: {why}");
+        arguments.extend(["--skip", test]);
+    }
+    arguments
+}
