@@ -39,6 +39,10 @@ mod tests {
             let count = capture(&mut frames);
             assert!(frames[..count].iter().all(|&frame| frame != 0));
             assert!(frames[count..].iter().all(|&frame| frame == 0));
+            // Where frames are always kept, there is at least the one of this function's caller.
+            if cfg!(any(windows, target_arch = "aarch64")) {
+                assert!(count > 0);
+            }
         }
         check();
         for kib in [64, 1024] {

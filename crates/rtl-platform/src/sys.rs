@@ -22,8 +22,16 @@ mod linux;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use linux::*;
 
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::*;
+
 #[cfg(unix)]
 mod posix;
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(any(windows, target_os = "macos"))]
+mod keyed;
+
+#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 compile_error!("no such system: docs/PORTING.md says what a port has to provide");

@@ -24,27 +24,21 @@ pub struct ThreadBlock {
     pub words: [Cell<usize>; 8],
     exit: Cell<Option<ExitRoutine>>,
     exiting: Cell<bool>,
-    /// The address after the stack that the thread last captured, and the lowest known of it.
-    pub(crate) stack: Cell<(usize, usize)>,
-    /// For systems that give blocks out themselves: rounds of destructors seen, or the next free
-    /// block.
-    #[allow(
-        dead_code,
-        reason = "systems with native thread-local storage have no use for it"
-    )]
-    pub(crate) link: Cell<usize>,
+    /// For the layer below: the limits of the stack the thread last captured, or the way to the
+    /// next free block.
+    pub(crate) system: [Cell<usize>; 2],
 }
 
 impl ThreadBlock {
-    pub(crate) const fn new() -> Self {
+    /// A block of a thread that has just begun, or is already ending.
+    pub(crate) const fn new(is_exiting: bool) -> Self {
         Self {
             last_error: Cell::new(0),
             last_status: Cell::new(0),
             words: [const { Cell::new(0) }; 8],
             exit: Cell::new(None),
-            exiting: Cell::new(false),
-            stack: Cell::new((0, 0)),
-            link: Cell::new(0),
+            exiting: Cell::new(is_exiting),
+            system: [const { Cell::new(0) }; 2],
         }
     }
 
@@ -61,14 +55,6 @@ impl ThreadBlock {
             // SAFETY: `arm`'s caller says the routine is fit to run at the thread's end.
             unsafe { exit(block) };
         }
-    }
-
-    #[allow(
-        dead_code,
-        reason = "systems with native thread-local storage have no use for it"
-    )]
-    pub(crate) fn set_exiting(&self) {
-        self.exiting.set(true);
     }
 }
 

@@ -26,16 +26,20 @@ pub fn capture(frames: &mut [usize]) -> usize {
 
 fn limits(stack_pointer: usize) -> Option<Span> {
     // SAFETY: the block is this thread's and valid now.
-    let known = &unsafe { thread::block().as_ref() }.stack;
-    let (start, end) = known.get();
-    if (start..end).contains(&stack_pointer) {
-        return Some(Span { start, end });
+    let [start, end] = &unsafe { thread::block().as_ref() }.system;
+    let known = Span {
+        start: start.get(),
+        end: end.get(),
+    };
+    if (known.start..known.end).contains(&stack_pointer) {
+        return Some(known);
     }
     let found = memory::query(stack_pointer).ok()?;
     if found.state != PageState::Committed {
         return None;
     }
     let stack = Span::new(found.base, found.size);
-    known.set((stack.start, stack.end));
+    start.set(stack.start);
+    end.set(stack.end);
     Some(stack)
 }

@@ -8,7 +8,7 @@ use crate::thread::ThreadBlock;
 
 thread_local! {
     /// Constant at first and without a destructor, so the first look runs no code of std's.
-    static BLOCK: ThreadBlock = const { ThreadBlock::new() };
+    static BLOCK: ThreadBlock = const { ThreadBlock::new(false) };
 }
 
 /// The key's number plus one; 0 before there is a key.

@@ -1,0 +1,20 @@
+//! Structured exceptions.
+
+/// Whether the system has NT's exceptions.
+pub const HAS_EXCEPTIONS: bool = true;
+
+/// The most words an exception can carry: `EXCEPTION_MAXIMUM_PARAMETERS`.
+const WORDS_MAX: usize = 15;
+
+#[link(name = "kernel32")]
+unsafe extern "system-unwind" {
+    // Declared here because handlers up the stack unwind through it, which windows-sys rules out.
+    fn RaiseException(code: u32, flags: u32, count: u32, words: *const usize);
+}
+
+/// Raises an exception.
+pub fn raise_exception(code: u32, flags: u32, information: &[usize]) {
+    let count = information.len().min(WORDS_MAX);
+    // SAFETY: the array holds as many words as the call is told.
+    unsafe { RaiseException(code, flags, count as u32, information.as_ptr()) };
+}
