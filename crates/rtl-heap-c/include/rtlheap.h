@@ -1,0 +1,243 @@
+/*
+ * The NT heap on any system: everything this library exports.
+ *
+ * What RtlCreateHeap and its companions do is what Windows documents under their names. Functions
+ * with the prefix rtlheap_ and no NT name are this library's own; they are explained here. All of
+ * those that register something are meant to be called before the first heap is made; unless said
+ * otherwise they return TRUE, or FALSE and ERROR_INVALID_PARAMETER for a wrong argument.
+ *
+ * rtlheap/types.h tells which macros change what is declared.
+ */
+#ifndef RTLHEAP_H
+#define RTLHEAP_H
+
+#include "heapapi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Creation parameters -------------------------------------------------------------------- */
+
+/* Commits caller memory on demand. In: what the heap wants; out: what was committed. */
+typedef NTSTATUS(NTAPI *PRTL_HEAP_COMMIT_ROUTINE)(PVOID Base, PVOID *CommitAddress,
+                                                  PSIZE_T CommitSize);
+
+/* Sizes in bytes; zero takes the default. Ignored as a whole unless Length is its size. */
+#if !(defined(__MINGW32__) && defined(_WINTERNL_)) /* mingw's winternl.h has it */
+typedef struct _RTL_HEAP_PARAMETERS {
+    ULONG Length;
+    SIZE_T SegmentReserve;
+    SIZE_T SegmentCommit;
+    SIZE_T DeCommitFreeBlockThreshold;
+    SIZE_T DeCommitTotalFreeThreshold;
+    SIZE_T MaximumAllocationSize;
+    SIZE_T VirtualMemoryThreshold;
+    SIZE_T InitialCommit;
+    SIZE_T InitialReserve;
+    PRTL_HEAP_COMMIT_ROUTINE CommitRoutine;
+    SIZE_T Reserved[2];
+} RTL_HEAP_PARAMETERS, *PRTL_HEAP_PARAMETERS;
+#endif
+
+typedef NTSTATUS(NTAPI *PRTL_ENUM_HEAPS_ROUTINE)(PVOID HeapHandle, PVOID Parameter);
+
+/* ---- Heaps ---------------------------------------------------------------------------------- */
+
+/* Lock: NULL, an ERESOURCE initialised below, or a struct rtlheap_lock. */
+RTLHEAP_FN(PVOID, RtlCreateHeap,
+           (ULONG Flags, PVOID HeapBase, SIZE_T ReserveSize, SIZE_T CommitSize, PVOID Lock,
+            PRTL_HEAP_PARAMETERS Parameters));
+RTLHEAP_FN(PVOID, RtlDestroyHeap, (PVOID HeapHandle));
+RTLHEAP_FN(BOOLEAN, RtlLockHeap, (PVOID HeapHandle));
+RTLHEAP_FN(BOOLEAN, RtlUnlockHeap, (PVOID HeapHandle));
+RTLHEAP_FN(ULONG, RtlGetProcessHeaps, (ULONG NumberOfHeaps, PVOID *ProcessHeaps));
+RTLHEAP_FN(NTSTATUS, RtlEnumProcessHeaps, (PRTL_ENUM_HEAPS_ROUTINE EnumRoutine, PVOID Parameter));
+
+/* ---- Blocks --------------------------------------------------------------------------------- */
+
+RTLHEAP_FN(PVOID, RtlAllocateHeap, (PVOID HeapHandle, ULONG Flags, SIZE_T Size));
+RTLHEAP_FN(PVOID, RtlReAllocateHeap,
+           (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress, SIZE_T Size));
+RTLHEAP_FN(LOGICAL, RtlFreeHeap, (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress));
+RTLHEAP_FN(SIZE_T, RtlSizeHeap, (PVOID HeapHandle, ULONG Flags, PCVOID BaseAddress));
+
+/* ---- Last error and last status of a thread ------------------------------------------------- */
+
+RTLHEAP_FN(ULONG, RtlGetLastWin32Error, (VOID));
+RTLHEAP_FN(VOID, RtlSetLastWin32Error, (ULONG Win32Error));
+RTLHEAP_FN(NTSTATUS, RtlGetLastNtStatus, (VOID));
+
+/*
+ * Where last errors live, for a program with a thread block of its own. Both routines, or neither
+ * to go back to the library's storage. They run on the thread the error belongs to, may be called
+ * at any time, and must not call the heap.
+ */
+typedef DWORD (*rtlheap_get_last_error_routine)(void);
+typedef void (*rtlheap_set_last_error_routine)(DWORD error);
+RTLHEAP_API BOOL NTAPI rtlheap_set_last_error_storage(rtlheap_get_last_error_routine get,
+                                                      rtlheap_set_last_error_routine set);
+
+/* The same for last statuses. */
+typedef NTSTATUS (*rtlheap_get_last_status_routine)(void);
+typedef void (*rtlheap_set_last_status_routine)(NTSTATUS status);
+RTLHEAP_API BOOL NTAPI rtlheap_set_last_status_storage(rtlheap_get_last_status_routine get,
+                                                       rtlheap_set_last_status_routine set);
+
+/* ---- Locks ---------------------------------------------------------------------------------- */
+
+/* Opaque. It must stay where it is from its initialisation to its deletion. */
+typedef struct _ERESOURCE {
+#if UINTPTR_MAX > 0xFFFFFFFFu
+    ULONG_PTR Opaque[13];
+#else
+    ULONG_PTR Opaque[14];
+#endif
+} ERESOURCE, *PERESOURCE;
+
+RTLHEAP_FN(NTSTATUS, ExInitializeResourceLite, (PERESOURCE Resource));
+RTLHEAP_FN(NTSTATUS, ExReinitializeResourceLite, (PERESOURCE Resource));
+RTLHEAP_FN(NTSTATUS, ExDeleteResourceLite, (PERESOURCE Resource));
+
+#define RTLHEAP_LOCK_MAGIC 0x4C545248u
+
+/*
+ * A caller's lock for the parameter Lock of RtlCreateHeap. The heap calls enter once for each time
+ * it calls leave, on one thread, and never recursively. The structure is copied; what context
+ * points to has to outlive the heap.
+ */
+typedef struct rtlheap_lock {
+    SIZE_T magic; /* RTLHEAP_LOCK_MAGIC */
+    void (*enter)(void *context);
+    void (*leave)(void *context);
+    void *context;
+} RTLHEAP_LOCK;
+
+/* ---- Exceptions and corruption -------------------------------------------------------------- */
+
+/*
+ * What HEAP_GENERATE_EXCEPTIONS does: called on the failing thread after last error and last status
+ * are set, with no lock of the library held. It may longjmp, throw, or enter an emulator. If it
+ * returns, the failing call returns NULL. NULL goes back to the default: RtlRaiseException on
+ * Windows; elsewhere a line on standard error and abort.
+ */
+typedef void (*rtlheap_raise_routine)(const EXCEPTION_RECORD *record, void *context);
+RTLHEAP_API BOOL NTAPI rtlheap_set_raise_routine(rtlheap_raise_routine routine, void *context);
+
+/* What was found, numbered as Windows numbers HEAP_FAILURE_TYPE. */
+#define RTLHEAP_FAILURE_ENTRY_CORRUPTION 3       /* a block's header was overwritten */
+#define RTLHEAP_FAILURE_BLOCK_NOT_BUSY 8         /* freed twice, or never handed out */
+#define RTLHEAP_FAILURE_INVALID_ARGUMENT 9       /* the address is no block of the heap */
+#define RTLHEAP_FAILURE_CROSS_HEAP_OPERATION 12  /* the block belongs to another heap */
+#define RTLHEAP_FAILURE_FREE_LISTS_CORRUPTION 13 /* the links of a free block were overwritten */
+
+/* Misuse of a call, or damage to a heap. */
+typedef struct rtlheap_failure {
+    SIZE_T size;      /* sizeof(rtlheap_failure) as the library knows it */
+    ULONG kind;       /* RTLHEAP_FAILURE_* */
+    HANDLE heap;      /* the heap of the call */
+    PVOID address;    /* what the caller passed, or the block that is damaged */
+    HANDLE owner;     /* the heap that the address belongs to, if that is another one */
+    const char *text; /* what happened, in a few words */
+} rtlheap_failure;
+
+/*
+ * Called once for each misuse or damage found, on the thread that met it, with no lock of the
+ * library held; then the call fails as NT documents, or the process ends if termination is on. The
+ * handler must return. NULL goes back to saying nothing.
+ */
+typedef void (*rtlheap_corruption_handler)(const rtlheap_failure *failure, void *context);
+RTLHEAP_API BOOL NTAPI rtlheap_set_corruption_handler(rtlheap_corruption_handler handler,
+                                                      void *context);
+
+/*
+ * From now on misuse and damage end the process after they are reported, in every heap, as
+ * HeapEnableTerminationOnCorruption does on Windows. It cannot be undone.
+ */
+RTLHEAP_API VOID NTAPI rtlheap_enable_termination_on_corruption(VOID);
+
+/* ---- Virtual memory ------------------------------------------------------------------------- */
+
+/* A reservation known to the library, and the page an address lies in. */
+typedef struct rtlheap_vm_info {
+    PVOID base;    /* where the reservation starts */
+    SIZE_T size;   /* bytes reserved */
+    ULONG state;   /* MEM_COMMIT or MEM_RESERVE: of the page the address lies in */
+    HANDLE heap;   /* the heap that uses the reservation, or NULL */
+} rtlheap_vm_info;
+
+/*
+ * Memory for the parameter HeapBase of RtlCreateHeap. Pages have 4 KiB and reservations start at
+ * multiples of 64 KiB on every system; sizes are rounded up to pages.
+ *
+ * rtlheap_vm_reserve returns NULL when there is no address space. rtlheap_vm_commit makes the pages
+ * that [address, address + size) touches readable and writable; new ones read zero. rtlheap_vm_release
+ * gives a whole reservation back; it fails while a heap uses it. rtlheap_vm_query answers for the
+ * heaps' own reservations too, and returns FALSE for an address that is in none.
+ */
+RTLHEAP_API PVOID NTAPI rtlheap_vm_reserve(SIZE_T size);
+RTLHEAP_API BOOL NTAPI rtlheap_vm_commit(PVOID address, SIZE_T size);
+RTLHEAP_API BOOL NTAPI rtlheap_vm_release(PVOID base);
+RTLHEAP_API BOOL NTAPI rtlheap_vm_query(PCVOID address, rtlheap_vm_info *info);
+
+/* A run of pages in one state, as the operation `query` below reports it. */
+typedef struct rtlheap_vm_range {
+    PVOID base;
+    SIZE_T size;
+    ULONG state;      /* MEM_COMMIT, MEM_RESERVE or MEM_FREE */
+    ULONG protection; /* PAGE_* */
+} rtlheap_vm_range;
+
+/*
+ * Where all memory of the library comes from, in place of the operating system. Sizes are multiples
+ * of 4 KiB. Operations return nonzero for success; any may be called by any thread at any time,
+ * must not call the heap, and must not throw or longjmp.
+ */
+typedef struct rtlheap_vm_operations {
+    SIZE_T size; /* sizeof(struct rtlheap_vm_operations) */
+    void *context;
+    /* Sets aside address space at a multiple of 64 KiB, wholly in [low, high); NULL if there is
+     * none. flags is 0 or MEM_TOP_DOWN. Without a wish low is 0 and high the highest address. */
+    void *(*reserve)(void *context, SIZE_T size, ULONG_PTR low, ULONG_PTR high, ULONG flags);
+    /* Makes pages usable; protection is PAGE_READWRITE or PAGE_EXECUTE_READWRITE. Committed pages
+     * keep their contents, others must read zero, also after they were decommitted. */
+    BOOL (*commit)(void *context, void *address, SIZE_T size, ULONG protection);
+    BOOL (*decommit)(void *context, void *address, SIZE_T size);
+    /* Gives a whole reservation back. */
+    BOOL (*release)(void *context, void *base, SIZE_T size);
+    /* May be NULL: protections stay as they were committed. */
+    BOOL (*protect)(void *context, void *address, SIZE_T size, ULONG protection);
+    /* May be NULL: the library knows of its own reservations only. */
+    BOOL (*query)(void *context, void *address, rtlheap_vm_range *range);
+} rtlheap_vm_operations;
+
+/*
+ * Copies the structure. Once, before anything else of the library is used: FALSE when operations
+ * were set before, or when size, or a pointer that must not be NULL, is wrong.
+ */
+RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *operations);
+
+#ifdef __cplusplus
+}
+#endif
+
+#if defined(RTLHEAP_PREFIXED) && !defined(RTLHEAP_NO_NT_NAMES)
+#define RtlCreateHeap rtlheap_RtlCreateHeap
+#define RtlDestroyHeap rtlheap_RtlDestroyHeap
+#define RtlLockHeap rtlheap_RtlLockHeap
+#define RtlUnlockHeap rtlheap_RtlUnlockHeap
+#define RtlGetProcessHeaps rtlheap_RtlGetProcessHeaps
+#define RtlEnumProcessHeaps rtlheap_RtlEnumProcessHeaps
+#define RtlAllocateHeap rtlheap_RtlAllocateHeap
+#define RtlReAllocateHeap rtlheap_RtlReAllocateHeap
+#define RtlFreeHeap rtlheap_RtlFreeHeap
+#define RtlSizeHeap rtlheap_RtlSizeHeap
+#define RtlGetLastWin32Error rtlheap_RtlGetLastWin32Error
+#define RtlSetLastWin32Error rtlheap_RtlSetLastWin32Error
+#define RtlGetLastNtStatus rtlheap_RtlGetLastNtStatus
+#define ExInitializeResourceLite rtlheap_ExInitializeResourceLite
+#define ExReinitializeResourceLite rtlheap_ExReinitializeResourceLite
+#define ExDeleteResourceLite rtlheap_ExDeleteResourceLite
+#endif
+
+#endif /* RTLHEAP_H */

@@ -1,0 +1,51 @@
+//! The C ABI of rtl-heap: `librtlheap`, static and dynamic, and its headers in `include`.
+//!
+//! A thin layer. Each module below exports functions of one family; what they do to a heap is in
+//! [`rtl_heap::nt`]. Here arguments are read, failures become last errors and last statuses, and
+//! what a program registers is kept.
+//!
+//! | module | exports |
+//! |---|---|
+//! | [`rtl`] | `RtlCreateHeap`, `RtlAllocateHeap` and so on, with the documented limits |
+//! | [`win32`] | `HeapCreate`, `HeapAlloc` and so on, with those of Windows |
+//! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
+//! | [`resource`] | `ExInitializeResourceLite` and its companions, for the parameter `Lock` |
+//! | [`hooks`] | raise routine, corruption handler, last-error storage, termination |
+//! | [`vm_operations`] | virtual memory from C callbacks |
+//! | [`vm_face`] | memory for the parameter `HeapBase` |
+//!
+//! Every function is exported as `rtlheap_<Name>`, and with the feature `nt-names` (on by default)
+//! as `<Name>` too. A Rust program that links this crate gets both; the functions are also
+//! ordinary items of these modules.
+
+#![allow(non_snake_case, reason = "functions and parameters carry NT's names")]
+
+mod contain;
+mod exports;
+pub mod hooks;
+pub mod last_error;
+mod probe;
+pub mod raise;
+pub mod resource;
+mod routine;
+pub mod rtl;
+pub mod types;
+pub mod vm_face;
+pub mod vm_operations;
+pub mod win32;
+
+pub use exports::Export;
+
+/// Every function the library exports, as the headers have to declare it.
+pub fn exports() -> impl Iterator<Item = &'static Export> {
+    let modules = [
+        hooks::EXPORTS,
+        last_error::EXPORTS,
+        resource::EXPORTS,
+        rtl::EXPORTS,
+        vm_face::EXPORTS,
+        vm_operations::EXPORTS,
+        win32::EXPORTS,
+    ];
+    modules.into_iter().flatten()
+}
