@@ -11,7 +11,8 @@ const CORE: &str = "crates/rtl-heap/src";
 /// belongs.
 const LAYERS: &[&[&str]] = &[
     &["lib"],
-    &["face", "nt", "hooks"],
+    &["face"],
+    &["fork", "nt"],
     &["verify"],
     &["inspect"],
     &["ops"],
@@ -19,10 +20,12 @@ const LAYERS: &[&[&str]] = &[
     &["lifecycle"],
     &["backend"],
     &["heap"],
-    &["free_index"],
+    &["free_index", "lookaside"],
+    &["caller_memory"],
     &["regions"],
     &["bits", "metadata"],
     &["heap_lock", "host", "system_vm"],
+    &["hooks", "report"],
     &["failure"],
     &["entry"],
     &["layout", "params"],

@@ -67,7 +67,9 @@ fn starts_a_path(line: &str, path: &str) -> bool {
 
 fn is_open(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
-        let is_word = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+        // In backticks it is a word that is spoken about.
+        let is_word = !line[..at]
+            .ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '`'))
             && !line[at + word.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
         is_word && !line[at + word.len()..].starts_with("(#")
     })
