@@ -15,19 +15,30 @@ pub struct Bits {
 
 impl Bits {
     /// No bits.
-    pub const EMPTY: Bits = Bits { words: NonNull::dangling().as_ptr(), length: 0 };
+    pub const EMPTY: Bits = Bits {
+        words: NonNull::dangling().as_ptr(),
+        length: 0,
+    };
 
     /// `length` zero bits; `None` when there is no memory for them.
     pub fn create(length: usize) -> Option<Bits> {
         let words = metadata::allocate(Bits::bytes(length))?;
-        Some(Bits { words: words.as_ptr().cast(), length })
+        Some(Bits {
+            words: words.as_ptr().cast(),
+            length,
+        })
     }
 
     /// Gives the memory back.
     pub fn destroy(self) {
         if self.length != 0 {
             // SAFETY: `words` came from `allocate` for this many bytes; the value is consumed.
-            unsafe { metadata::free(NonNull::new_unchecked(self.words.cast()), Bits::bytes(self.length)) }
+            unsafe {
+                metadata::free(
+                    NonNull::new_unchecked(self.words.cast()),
+                    Bits::bytes(self.length),
+                )
+            }
         }
     }
 
@@ -137,7 +148,10 @@ mod tests {
         let mut seed = 1u32;
         for _ in 0..2000 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let (a, b) = ((seed >> 8) as usize % (LENGTH + 1), (seed >> 20) as usize % (LENGTH + 1));
+            let (a, b) = (
+                (seed >> 8) as usize % (LENGTH + 1),
+                (seed >> 20) as usize % (LENGTH + 1),
+            );
             let (from, to) = (a.min(b), a.max(b));
             let value = seed >> 31 == 0;
             assert_eq!(
@@ -146,7 +160,10 @@ mod tests {
             );
             assert_eq!(
                 bits.find_back(from, to, value),
-                (from..to).rev().find(|i| model[*i] == value).map_or(from, |i| i + 1)
+                (from..to)
+                    .rev()
+                    .find(|i| model[*i] == value)
+                    .map_or(from, |i| i + 1)
             );
             bits.fill(from, to, value);
             model[from..to].fill(value);

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use rtl_platform::vm::Protection;
 
-use crate::regions::{self, Region, RegionKind};
+use crate::regions::{self, Backing, Region, RegionKind};
 use crate::status::Status;
 use crate::system_vm::system_vm;
 use crate::units::{PAGE, round_down, round_up};
@@ -37,16 +37,29 @@ pub fn reserve(size: usize) -> Result<NonNull<u8>, Status> {
 /// were committed before keep their contents.
 ///
 /// # Errors
-/// `INVALID_PARAMETER` when they are not inside one reservation made here and free of a heap;
-/// `NO_MEMORY`.
+/// `INVALID_PARAMETER` when they are not inside one reservation made here, or a heap commits it by
+/// itself; `NO_MEMORY`.
 ///
 /// # Safety
 /// 1. No other call commits or releases the same reservation meanwhile.
 pub unsafe fn commit(address: usize, size: usize) -> Result<(), Status> {
-    let region = caller_region(address)?;
+    let mut region = find(address)?;
     // SAFETY: INV-REGION; (1) keeps it alive.
+    let heaps = unsafe { region.as_ref() };
+    if heaps.backing == Backing::CommitRoutine
+        && let Some(caller) = NonNull::new(heaps.caller)
+    {
+        // A heap's commit routine at work: the pages are the caller's to commit.
+        region = caller;
+    }
+    // SAFETY: as above.
     let record = unsafe { region.as_ref() };
-    let end = address.checked_add(size).and_then(|end| round_up(end, PAGE));
+    if record.kind != RegionKind::Caller {
+        return Err(Status::INVALID_PARAMETER);
+    }
+    let end = address
+        .checked_add(size)
+        .and_then(|end| round_up(end, PAGE));
     let end = end.ok_or(Status::INVALID_PARAMETER)?;
     let start = round_down(address, PAGE);
     if size == 0 || end > record.base + record.size {
@@ -57,7 +70,11 @@ pub unsafe fn commit(address: usize, size: usize) -> Result<(), Status> {
     // SAFETY: whole pages of a live reservation.
     unsafe { vm.commit(at, end - start, Protection::ReadWrite) }.map_err(|_| Status::NO_MEMORY)?;
     // SAFETY: (1): nobody else changes the record.
-    unsafe { (*region.as_ptr()).pages.fill(record.page(start), record.page(end - 1) + 1, true) };
+    unsafe {
+        (*region.as_ptr())
+            .pages
+            .fill(record.page(start), record.page(end - 1) + 1, true)
+    };
     Ok(())
 }
 
@@ -69,10 +86,13 @@ pub unsafe fn commit(address: usize, size: usize) -> Result<(), Status> {
 /// # Safety
 /// 1. Nobody uses the memory any more.
 pub unsafe fn release(address: usize) -> Result<(), Status> {
-    let region = caller_region(address)?;
+    let region = find(address)?;
     // SAFETY: INV-REGION; (1) keeps it alive.
-    let (base, size) = unsafe { (region.as_ref().base, region.as_ref().size) };
-    if base != address {
+    let (base, size, kind) = unsafe {
+        let record = region.as_ref();
+        (record.base, record.size, record.kind)
+    };
+    if base != address || kind != RegionKind::Caller {
         return Err(Status::INVALID_PARAMETER);
     }
     let vm = system_vm().ok_or(Status::INVALID_PARAMETER)?;
@@ -86,11 +106,6 @@ pub unsafe fn release(address: usize) -> Result<(), Status> {
     Ok(())
 }
 
-fn caller_region(address: usize) -> Result<NonNull<Region>, Status> {
-    let region = regions::find(address).ok_or(Status::INVALID_PARAMETER)?;
-    // SAFETY: INV-REGION: records stay readable.
-    if unsafe { region.as_ref() }.kind != RegionKind::Caller {
-        return Err(Status::INVALID_PARAMETER);
-    }
-    Ok(region)
+fn find(address: usize) -> Result<NonNull<Region>, Status> {
+    regions::find(address).ok_or(Status::INVALID_PARAMETER)
 }

@@ -58,11 +58,11 @@ impl EntryFlags {
         .union(EntryFlags::PREVIOUS_IS_MIN)
         .union(EntryFlags::LAST);
     /// What describes the block before.
-    pub const PREVIOUS: EntryFlags =
-        EntryFlags::PREVIOUS_FREE.union(EntryFlags::PREVIOUS_IS_MIN);
+    pub const PREVIOUS: EntryFlags = EntryFlags::PREVIOUS_FREE.union(EntryFlags::PREVIOUS_IS_MIN);
     /// The three user flags.
-    pub const USER_FLAGS: EntryFlags =
-        EntryFlags::USER_FLAG1.union(EntryFlags::USER_FLAG2).union(EntryFlags::USER_FLAG3);
+    pub const USER_FLAGS: EntryFlags = EntryFlags::USER_FLAG1
+        .union(EntryFlags::USER_FLAG2)
+        .union(EntryFlags::USER_FLAG3);
 }
 
 /// A decoded header.
@@ -112,6 +112,74 @@ impl Entry {
     }
 }
 
+/// A header's 48 checked bits, packed: what the shortest paths work on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Payload(u64);
+
+impl Payload {
+    const BUSY: u64 = (EntryFlags::BUSY.bits() as u64) << FLAGS_SHIFT;
+    const NEIGHBOURS: u64 = (EntryFlags::NEIGHBOURS.bits() as u64) << FLAGS_SHIFT;
+    const UNUSED: u64 = (Entry::UNUSED_MAX as u64) << UNUSED_SHIFT;
+
+    /// The block's size.
+    #[inline]
+    pub fn size(self) -> Granules {
+        Granules(self.0 as u32)
+    }
+
+    /// Bytes its user asked for.
+    #[inline]
+    pub fn requested(self) -> usize {
+        self.size().bytes() - ((self.0 & Self::UNUSED) >> UNUSED_SHIFT) as usize
+    }
+
+    /// Busy and not parked: a caller holds it.
+    #[inline]
+    pub fn is_live(self) -> bool {
+        self.0 & Self::BUSY != 0 && self.0 & Self::UNUSED != 0
+    }
+
+    /// The parked block of this size, whatever its neighbours are (INV-PARKED).
+    #[inline]
+    pub fn is_parked(self, size: Granules) -> bool {
+        self.0 & !Self::NEIGHBOURS == Self::BUSY | size.0 as u64
+    }
+
+    /// The same block parked.
+    #[inline]
+    pub fn park(self) -> Payload {
+        Payload(self.0 & (Self::BUSY | Self::NEIGHBOURS | u32::MAX as u64))
+    }
+
+    /// The same parked block in use for `requested` bytes.
+    #[inline]
+    pub fn unpark(self, requested: usize) -> Payload {
+        Payload(self.0 | ((self.size().bytes() - requested) as u64) << UNUSED_SHIFT)
+    }
+}
+
+impl From<Entry> for Payload {
+    #[inline]
+    fn from(entry: Entry) -> Payload {
+        Payload(
+            entry.size.0 as u64
+                | (entry.unused as u64) << UNUSED_SHIFT
+                | (entry.flags.bits() as u64) << FLAGS_SHIFT,
+        )
+    }
+}
+
+impl From<Payload> for Entry {
+    #[inline]
+    fn from(Payload(payload): Payload) -> Entry {
+        Entry {
+            size: Granules(payload as u32),
+            unused: ((payload & Payload::UNUSED) >> UNUSED_SHIFT) as u8,
+            flags: EntryFlags::from_bits_retain((payload >> FLAGS_SHIFT) as u16),
+        }
+    }
+}
+
 /// A heap's secrets: drawn at creation, kept out of band.
 #[derive(Clone, Copy)]
 pub struct Key {
@@ -120,7 +188,6 @@ pub struct Key {
     links: usize,
 }
 
-const FLAG_BITS: u32 = 9;
 const UNUSED_SHIFT: u32 = 32;
 const FLAGS_SHIFT: u32 = 39;
 const CHECK_SHIFT: u32 = 48;
@@ -128,7 +195,11 @@ const CHECK_SHIFT: u32 = 48;
 impl Key {
     /// A key from three random words.
     pub fn from_random(mut word: impl FnMut() -> u64) -> Key {
-        Key { mask: word(), multiplier: word() | 1, links: word() as usize }
+        Key {
+            mask: word(),
+            multiplier: word() | 1,
+            links: word() as usize,
+        }
     }
 
     #[inline]
@@ -146,13 +217,8 @@ impl Key {
     pub unsafe fn write(&self, block: usize, entry: Entry) {
         debug_assert!(entry.unused as usize <= Entry::UNUSED_MAX);
         debug_assert!(entry.size >= Granules::MIN_BLOCK);
-        let header = block + HEADER_OFFSET;
-        let payload = entry.size.0 as u64
-            | (entry.unused as u64) << UNUSED_SHIFT
-            | (entry.flags.bits() as u64) << FLAGS_SHIFT;
-        let raw = (payload | self.check(payload, header) << CHECK_SHIFT) ^ self.mask;
-        // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
-        unsafe { (header as *mut u64).write(raw) }
+        // SAFETY: (1).
+        unsafe { self.write_payload(block, Payload::from(entry)) }
     }
 
     /// Reads the header of `block`; `None` when it was damaged.
@@ -161,21 +227,34 @@ impl Key {
     /// 1. The granule at `block` is committed and belongs to the calling heap.
     #[inline]
     pub unsafe fn read(&self, block: usize) -> Option<Entry> {
+        // SAFETY: (1).
+        let entry = Entry::from(unsafe { self.read_payload(block) }?);
+        (entry.size >= Granules::MIN_BLOCK).then_some(entry)
+    }
+
+    /// [`Key::write`] of a header that is still packed.
+    ///
+    /// # Safety
+    /// 1. As for [`Key::write`].
+    #[inline]
+    pub unsafe fn write_payload(&self, block: usize, Payload(payload): Payload) {
+        let header = block + HEADER_OFFSET;
+        let raw = (payload | self.check(payload, header) << CHECK_SHIFT) ^ self.mask;
+        // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
+        unsafe { (header as *mut u64).write(raw) }
+    }
+
+    /// [`Key::read`] without unpacking.
+    ///
+    /// # Safety
+    /// 1. As for [`Key::read`].
+    #[inline]
+    pub unsafe fn read_payload(&self, block: usize) -> Option<Payload> {
         let header = block + HEADER_OFFSET;
         // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
         let raw = unsafe { (header as *const u64).read() } ^ self.mask;
         let payload = raw & ((1 << CHECK_SHIFT) - 1);
-        if raw >> CHECK_SHIFT != self.check(payload, header) {
-            return None;
-        }
-        let entry = Entry {
-            size: Granules(payload as u32),
-            unused: ((payload >> UNUSED_SHIFT) & Entry::UNUSED_MAX as u64) as u8,
-            flags: EntryFlags::from_bits_retain(
-                ((payload >> FLAGS_SHIFT) & ((1 << FLAG_BITS) - 1)) as u16,
-            ),
-        };
-        (entry.size >= Granules::MIN_BLOCK).then_some(entry)
+        (raw >> CHECK_SHIFT == self.check(payload, header)).then_some(Payload(payload))
     }
 
     /// Writes the size of a free block behind its last granule, for [`Key::read_footer`] of the
@@ -219,23 +298,31 @@ mod tests {
     use super::*;
 
     #[repr(align(64))]
-    struct Arena([u8; 256]);
+    struct Arena {
+        _bytes: [u8; 256],
+    }
 
     fn key() -> Key {
         let mut state = 7u64;
         Key::from_random(|| {
-            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            state = state
+                .wrapping_mul(0x5851_F42D_4C95_7F2D)
+                .wrapping_add(0x1405_7B7E_F767_814F);
             state.rotate_left(29)
         })
     }
 
     fn sample() -> Entry {
-        Entry { size: Granules(9), unused: 21, flags: EntryFlags::BUSY | EntryFlags::LAST }
+        Entry {
+            size: Granules(9),
+            unused: 21,
+            flags: EntryFlags::BUSY | EntryFlags::LAST,
+        }
     }
 
     #[test]
     fn a_header_reads_back_as_written() {
-        let mut arena = Arena([0; 256]);
+        let mut arena = Arena { _bytes: [0; 256] };
         let block = &raw mut arena as usize;
         // SAFETY: (1) the arena is ours and large enough.
         unsafe {
@@ -246,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_single_bit_flip_of_a_header_is_noticed() {
-        let mut arena = Arena([0; 256]);
+        let mut arena = Arena { _bytes: [0; 256] };
         let block = &raw mut arena as usize;
         for bit in 0..64 {
             // SAFETY: (1) the arena is ours and large enough.
@@ -261,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_header_copied_to_another_block_is_noticed() {
-        let mut arena = Arena([0; 256]);
+        let mut arena = Arena { _bytes: [0; 256] };
         let block = &raw mut arena as usize;
         // SAFETY: (1) the arena is ours and large enough for both blocks.
         unsafe {

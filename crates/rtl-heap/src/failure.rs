@@ -16,6 +16,8 @@ pub enum FailureKind {
     CrossHeapOperation = 0xC,
     /// The links of a free block are damaged.
     FreeListsCorruption = 0xD,
+    /// What was passed for a heap is none: null, destroyed, or never one.
+    InvalidHandle = 0x13,
 }
 
 impl FailureKind {
@@ -26,6 +28,7 @@ impl FailureKind {
             FailureKind::BlockNotBusy => "the block is not in use (freed before?)",
             FailureKind::InvalidArgument => "the address is not a block of the heap",
             FailureKind::CrossHeapOperation => "the block belongs to another heap",
+            FailureKind::InvalidHandle => "the handle is not a heap",
             FailureKind::FreeListsCorruption => "the links of a free block were overwritten",
         }
     }

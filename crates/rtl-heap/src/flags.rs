@@ -61,6 +61,14 @@ impl HeapFlags {
     /// The bits `HeapCreate` keeps of its caller's (specification 1.2).
     pub const WIN32_CREATE_VALID: HeapFlags = HeapFlags::from_bits_retain(0x0004_0005);
 
+    /// The bits that make a heap check more than it must, at the price of speed.
+    pub const DEBUGGING: HeapFlags = HeapFlags::TAIL_CHECKING_ENABLED
+        .union(HeapFlags::FREE_CHECKING_ENABLED)
+        .union(HeapFlags::DISABLE_COALESCE_ON_FREE)
+        .union(HeapFlags::CREATE_ENABLE_TRACING)
+        .union(HeapFlags::VALIDATE_ALL_ENABLED)
+        .union(HeapFlags::VALIDATE_PARAMETERS_ENABLED);
+
     /// The three user flags.
     pub const SETTABLE_USER_FLAGS: HeapFlags = HeapFlags::from_bits_retain(0x0000_0E00);
 
@@ -79,6 +87,9 @@ mod tests {
     fn growable_and_class_bits_are_not_forced_on_calls() {
         let created = HeapFlags::NO_SERIALIZE | HeapFlags::GROWABLE | HeapFlags::CLASS_PRIVATE;
         assert_eq!(created.forced(), HeapFlags::NO_SERIALIZE);
-        assert_eq!(HeapFlags::DISABLE_COALESCE_ON_FREE.forced(), HeapFlags::empty());
+        assert_eq!(
+            HeapFlags::DISABLE_COALESCE_ON_FREE.forced(),
+            HeapFlags::empty()
+        );
     }
 }

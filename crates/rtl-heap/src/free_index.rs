@@ -9,6 +9,7 @@
 //! [`LOOKS`] blocks of the request's own class are looked at and the best one is taken, so that a
 //! run that fits exactly is not passed over. Both bounds are constants.
 
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use crate::entry::{Key, USER_OFFSET};
@@ -60,9 +61,13 @@ const NEXT: usize = USER_OFFSET;
 const PREVIOUS: usize = USER_OFFSET + POINTER;
 
 impl FreeIndex {
-    /// An empty index for the heap whose record lies at `owner`.
-    pub const fn new(owner: usize) -> FreeIndex {
-        FreeIndex { classes: [0; WORDS], heads: [0; CLASSES], owner, total: 0 }
+    /// Makes the zeroed memory at `index` an empty index for the heap whose record lies at `owner`.
+    ///
+    /// # Safety
+    /// 1. `index` is zeroed and the caller's.
+    pub unsafe fn write_empty(index: NonNull<FreeIndex>, owner: usize) {
+        // SAFETY: (1). Empty classes are zero.
+        unsafe { (*index.as_ptr()).owner = owner };
     }
 
     /// Bytes in all free blocks, committed or not.
@@ -150,11 +155,17 @@ impl FreeIndex {
     ) -> Result<Option<usize>, BrokenLink> {
         let own = class_of(size);
         if size.0 >= EXACT {
-            let looks = if effort == Effort::Exhaustive { usize::MAX } else { LOOKS };
+            let looks = if effort == Effort::Exhaustive {
+                usize::MAX
+            } else {
+                LOOKS
+            };
             if let Some(block) = self.best_of_class(key, own, size, looks)? {
                 return Ok(Some(block));
             }
-            return Ok(self.first_class_from(own + 1).map(|class| self.heads[class]));
+            return Ok(self
+                .first_class_from(own + 1)
+                .map(|class| self.heads[class]));
         }
         Ok(self.first_class_from(own).map(|class| self.heads[class]))
     }
@@ -276,7 +287,10 @@ mod tests {
         let mut previous = 0;
         for size in 2..200_000u32 {
             let class = class_of(Granules(size));
-            assert!(class == previous || class == previous + 1 || size == 2, "{size}");
+            assert!(
+                class == previous || class == previous + 1 || size == 2,
+                "{size}"
+            );
             assert!(size >= EXACT || class == size as usize);
             previous = class;
         }

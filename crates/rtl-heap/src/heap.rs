@@ -20,8 +20,9 @@ use crate::entry::Key;
 use crate::flags::HeapFlags;
 use crate::free_index::FreeIndex;
 use crate::heap_lock::HeapLock;
+use crate::lookaside::Lookaside;
 use crate::params::CommitRoutine;
-use crate::regions::{self, Region, RegionKind};
+use crate::regions::{self, Region};
 use crate::units::Granules;
 
 /// What was settled at creation and never changes.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub flags: HeapFlags,
     /// Flags or-ed into those of every call.
     pub force_flags: HeapFlags,
+    /// Freed blocks are parked: no flag makes blocks larger or wants to see them go.
+    pub parks: bool,
     /// Size of the second segment, in bytes.
     pub segment_reserve: usize,
     /// Doubling stops here, in bytes.
@@ -63,8 +66,6 @@ pub struct RegionList {
 }
 
 impl RegionList {
-    const EMPTY: RegionList = RegionList { first: ptr::null_mut(), last: ptr::null_mut() };
-
     /// Adds at the end.
     ///
     /// # Safety
@@ -180,6 +181,8 @@ impl Accounting {
 pub struct State {
     /// Free blocks.
     pub free: FreeIndex,
+    /// Blocks just freed.
+    pub lookaside: Lookaside,
     /// Segments; the first one starts at the handle.
     pub segments: RegionList,
     /// Large blocks.
@@ -212,38 +215,47 @@ pub struct Heap {
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    /// A heap without segments, whose record will lie at `record`.
-    pub fn new(record: usize, handle: usize, settings: Settings, key: Key, lock: HeapLock) -> Heap {
-        let next_segment_reserve = settings.segment_reserve;
-        Heap {
-            handle,
-            settings,
-            key,
-            lock,
-            in_commit_routine: AtomicBool::new(false),
-            state: UnsafeCell::new(State {
-                free: FreeIndex::new(record),
-                segments: RegionList::EMPTY,
-                large: RegionList::EMPTY,
-                next_segment_reserve,
-                empty_segment: ptr::null_mut(),
-                accounting: Accounting::default(),
-            }),
+    /// Makes the zeroed memory at `record` a heap without segments.
+    ///
+    /// Field by field: all but a few words of the state are zero at first, and a heap on the stack
+    /// would be copied.
+    ///
+    /// # Safety
+    /// 1. `record` is zeroed, large and aligned enough, and stays the heap's.
+    pub unsafe fn write(
+        record: NonNull<Heap>,
+        handle: usize,
+        settings: Settings,
+        key: Key,
+        lock: HeapLock,
+    ) -> &'static Heap {
+        let heap = record.as_ptr();
+        // SAFETY: (1). Zero is an empty lookaside, an empty list, a null pointer and a sum of
+        // nothing; all of a free index but its owner is zero too.
+        unsafe {
+            let state = UnsafeCell::raw_get(&raw const (*heap).state);
+            (*state).next_segment_reserve = settings.segment_reserve;
+            FreeIndex::write_empty(
+                NonNull::new_unchecked(&raw mut (*state).free),
+                heap as usize,
+            );
+            (&raw mut (*heap).handle).write(handle);
+            (&raw mut (*heap).settings).write(settings);
+            (&raw mut (*heap).key).write(key);
+            (&raw mut (*heap).lock).write(lock);
+            (&raw mut (*heap).in_commit_routine).write(AtomicBool::new(false));
+            record.as_ref()
         }
     }
 
     /// The heap whose handle `address` is, any bit pattern.
     #[inline]
     pub fn at(address: usize) -> Option<&'static Heap> {
-        let region = regions::find(address)?;
+        let region = regions::starting_at(address)?;
         // SAFETY: INV-REGION: records stay readable.
-        let region = unsafe { region.as_ref() };
-        if region.base != address || region.kind != RegionKind::Segment {
-            return None;
-        }
-        let owner = region.owner.load(Ordering::Relaxed) as *const Heap;
-        // SAFETY: a published segment names its live heap; records stay readable.
-        unsafe { owner.as_ref() }.filter(|heap| heap.handle == address)
+        let owner = unsafe { region.as_ref() }.handle_of.load(Ordering::Relaxed) as *const Heap;
+        // SAFETY: a published first segment names its live heap; records stay readable.
+        unsafe { owner.as_ref() }
     }
 
     /// The heap whose record `region` names; `None` for a caller's reservation.
@@ -266,7 +278,10 @@ impl Heap {
         if serialize {
             self.lock.enter();
         }
-        Guard { heap: self, serialize }
+        Guard {
+            heap: self,
+            serialize,
+        }
     }
 
     /// What the lock guards.
@@ -303,7 +318,7 @@ impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.serialize {
-            self.heap.lock.leave();
+            self.heap.lock.leave_held();
         }
     }
 }

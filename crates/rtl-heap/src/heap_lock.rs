@@ -23,7 +23,11 @@ impl RawLock {
     #[inline]
     pub fn enter(&self) {
         // Acquire pairs with the Release of `leave`.
-        if self.0.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if self
+            .0
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             self.enter_contended();
         }
     }
@@ -31,7 +35,9 @@ impl RawLock {
     /// Takes the lock if it is free.
     #[inline]
     pub fn try_enter(&self) -> bool {
-        self.0.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     }
 
     #[cold]
@@ -54,8 +60,13 @@ impl RawLock {
     #[inline]
     pub fn leave(&self) {
         if self.0.swap(0, Ordering::Release) == 2 {
-            host::wake_one(&self.0);
+            self.wake();
         }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        host::wake_one(&self.0);
     }
 }
 
@@ -122,7 +133,11 @@ impl HeapLock {
             CallerLock::Resource(resource) => Inner::Resource(resource),
             CallerLock::Table(table) => Inner::Table(table),
         };
-        HeapLock { owner: AtomicUsize::new(0), depth: Cell::new(0), inner }
+        HeapLock {
+            owner: AtomicUsize::new(0),
+            depth: Cell::new(0),
+            inner,
+        }
     }
 
     /// The calling thread holds the lock.
@@ -142,10 +157,7 @@ impl HeapLock {
         }
         match &self.inner {
             Inner::Own(raw) => raw.enter(),
-            // SAFETY: the resource outlives the heap, by the contract of heap creation.
-            Inner::Resource(resource) => unsafe { resource.as_ref() }.enter(),
-            // SAFETY: the functions and their context outlive the heap, by the same contract.
-            Inner::Table(table) => unsafe { (table.enter)(table.context) },
+            other => other.enter_callers(),
         }
         self.owner.store(me, Ordering::Relaxed);
         self.depth.set(1);
@@ -157,19 +169,47 @@ impl HeapLock {
         if !self.is_owned() {
             return false;
         }
+        self.leave_held();
+        true
+    }
+
+    /// Gives the lock back once. The calling thread holds it.
+    #[inline]
+    pub fn leave_held(&self) {
         let depth = self.depth.get() - 1;
         self.depth.set(depth);
         if depth == 0 {
             self.owner.store(0, Ordering::Relaxed);
             match &self.inner {
                 Inner::Own(raw) => raw.leave(),
-                // SAFETY: as in `enter`.
-                Inner::Resource(resource) => drop(unsafe { resource.as_ref() }.leave()),
-                // SAFETY: as in `enter`.
-                Inner::Table(table) => unsafe { (table.leave)(table.context) },
+                other => other.leave_callers(),
             }
         }
-        true
+    }
+}
+
+impl Inner {
+    #[cold]
+    fn enter_callers(&self) {
+        match self {
+            Inner::Own(raw) => raw.enter(),
+            // SAFETY: the resource outlives the heap, by the contract of heap creation.
+            Inner::Resource(resource) => unsafe { resource.as_ref() }.enter(),
+            // SAFETY: the functions and their context outlive the heap, by the same contract.
+            Inner::Table(table) => unsafe { (table.enter)(table.context) },
+        }
+    }
+
+    #[cold]
+    fn leave_callers(&self) {
+        match self {
+            Inner::Own(raw) => raw.leave(),
+            // The heap entered it, so it can be left.
+            // SAFETY: as in `enter_callers`.
+            Inner::Resource(resource) => drop(unsafe { resource.as_ref() }.leave()),
+            // SAFETY: as in `enter_callers`.
+            Inner::Table(table) => unsafe { (table.leave)(table.context) },
+        }
     }
 }
 

@@ -36,7 +36,9 @@ mod imp {
         static STATE: AtomicU64 = AtomicU64::new(0);
         let seed = &raw const STATE as u64;
         let step = STATE.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        (step ^ seed).wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(32)
+        (step ^ seed)
+            .wrapping_mul(0xD6E8_FEB8_6659_FD93)
+            .rotate_left(32)
     }
 }
 

@@ -114,4 +114,4 @@ pub const LARGE_HEADER_BYTES: usize = 8 * POINTER;
 pub const HEADER_VALIDATE_LENGTH: u16 = if POINTER == 8 { 0x2C0 } else { 0x248 };
 
 const _: () = assert!(size_of::<HeapHeader>() <= HEAP_HEADER_BYTES);
-const _: () = assert!(HEAP_HEADER_BYTES % GRANULE == 0);
+const _: () = assert!(HEAP_HEADER_BYTES.is_multiple_of(GRANULE));

@@ -20,7 +20,7 @@
 //! | operations | `ops` |
 //! | back end | `backend`: segments, blocks, commit, large blocks |
 //! | life | `lifecycle`: create, destroy, the process's list; [`fork`] |
-//! | state | `heap`, `free_index`, `regions`, `metadata` |
+//! | state | `heap`, `free_index`, `lookaside`, `regions`, `metadata` |
 //! | formats | `entry` (block header), `layout` (NT's header) |
 //! | words | [`flags`], [`status`], [`limits`], [`params`], `units` |
 
@@ -48,6 +48,7 @@ mod inspect;
 mod layout;
 mod lifecycle;
 pub mod limits;
+mod lookaside;
 mod metadata;
 pub mod nt;
 mod ops;

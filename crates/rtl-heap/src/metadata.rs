@@ -42,7 +42,12 @@ unsafe impl Sync for Pool {}
 
 static POOL: Pool = Pool {
     lock: RawLock::new(),
-    state: UnsafeCell::new(State { free: [0; CLASSES], at: 0, end: 0, next_chunk: FIRST_CHUNK }),
+    state: UnsafeCell::new(State {
+        free: [0; CLASSES],
+        at: 0,
+        end: 0,
+        next_chunk: FIRST_CHUNK,
+    }),
 };
 
 const fn class_of(bytes: usize) -> usize {
@@ -50,20 +55,30 @@ const fn class_of(bytes: usize) -> usize {
         return 0;
     }
     let power = (bytes - 1).ilog2();
-    let half = if bytes > (1 << power) + (1 << (power - 1)) { 2 } else { 1 };
+    let half = if bytes > (1 << power) + (1 << (power - 1)) {
+        2
+    } else {
+        1
+    };
     2 * (power - SMALLEST_CLASS.ilog2()) as usize + half
 }
 
 const fn class_bytes(class: usize) -> usize {
     let base = SMALLEST_CLASS << (class / 2);
-    if class % 2 == 0 { base } else { base + base / 2 }
+    if class.is_multiple_of(2) {
+        base
+    } else {
+        base + base / 2
+    }
 }
 
 /// `bytes` zeroed bytes, 32-aligned (page-aligned above 32 KiB); `None` when the system has none.
 pub fn allocate(bytes: usize) -> Option<NonNull<u8>> {
     if bytes > LARGEST_CLASS {
         let size = round_up(bytes, PAGE)?;
-        return system_vm()?.reserve_and_commit(size, size, Protection::ReadWrite, None).ok();
+        return system_vm()?
+            .reserve_and_commit(size, size, Protection::ReadWrite, None)
+            .ok();
     }
     let class = class_of(bytes);
     POOL.lock.enter();
@@ -109,8 +124,9 @@ pub unsafe fn free(piece: NonNull<u8>, bytes: usize) {
 fn cut(state: &mut State, bytes: usize) -> Option<usize> {
     if state.end - state.at < bytes {
         let size = state.next_chunk;
-        let chunk =
-            system_vm()?.reserve_and_commit(size, size, Protection::ReadWrite, None).ok()?;
+        let chunk = system_vm()?
+            .reserve_and_commit(size, size, Protection::ReadWrite, None)
+            .ok()?;
         // The rest of the old chunk is less than one piece of this class; it is not worth a list.
         state.at = chunk.as_ptr() as usize;
         state.end = state.at + size;

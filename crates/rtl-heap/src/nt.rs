@@ -15,8 +15,8 @@ use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
 use crate::heap::{Accounting, Guard, Heap};
 use crate::hooks::{self, HeapException};
-use crate::lifecycle::{create, destroy, registry};
 use crate::inspect;
+use crate::lifecycle::{create, destroy, registry};
 use crate::ops;
 use crate::regions::{self, RegionKind};
 use crate::status::Status;
@@ -26,6 +26,21 @@ use crate::units::GRANULE;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(transparent)]
 pub struct HeapHandle(pub usize);
+
+/// The heap behind a handle, for the calls that deal in blocks: what is none is misuse, and is
+/// reported as such (catalogue F1 to F6).
+fn entered_heap(heap: HeapHandle) -> Result<&'static Heap, Status> {
+    Heap::at(heap.0).ok_or_else(|| {
+        let kind = FailureKind::InvalidHandle;
+        hooks::report(&HeapFailure {
+            kind,
+            heap: heap.0,
+            address: 0,
+            owner: 0,
+        });
+        Status::INVALID_HANDLE
+    })
+}
 
 /// Creates a heap and enters it into the process's list.
 ///
@@ -72,7 +87,10 @@ pub unsafe fn destroy_heap(heap: HeapHandle) -> Result<(), Status> {
 #[doc(alias = "HeapAlloc")]
 #[inline]
 pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNull<u8>, Status> {
-    allocate_aligned(heap, flags, size, GRANULE)
+    match ops::fast::allocate(heap.0, flags, size) {
+        Some(block) => Ok(block),
+        None => allocate_aligned(heap, flags, size, GRANULE),
+    }
 }
 
 /// [`allocate`] with an alignment: a power of two up to 1 GiB. Every other call takes the block as
@@ -83,7 +101,7 @@ pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNu
 ///
 /// # Source
 /// Our choice: NT has no such call.
-#[inline]
+#[inline(never)]
 pub fn allocate_aligned(
     heap: HeapHandle,
     flags: HeapFlags,
@@ -94,7 +112,7 @@ pub fn allocate_aligned(
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
         return Err(Status::INVALID_PARAMETER);
     }
-    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let heap = entered_heap(heap)?;
     let flags = flags | heap.settings.force_flags;
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
@@ -126,7 +144,7 @@ pub unsafe fn reallocate(
     pointer: *mut u8,
     size: usize,
 ) -> Result<NonNull<u8>, Status> {
-    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let heap = entered_heap(heap)?;
     let flags = flags | heap.settings.force_flags;
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
@@ -134,8 +152,7 @@ pub unsafe fn reallocate(
     }
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock; (1).
-    let result =
-        unsafe { ops::reallocate::reallocate(heap, state, flags, pointer as usize, size) };
+    let result = unsafe { ops::reallocate::reallocate(heap, state, flags, pointer as usize, size) };
     drop(guard);
     result.map_err(conclude)
 }
@@ -155,10 +172,26 @@ pub unsafe fn reallocate(
 #[doc(alias = "HeapFree")]
 #[inline]
 pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Result<(), Status> {
+    // SAFETY: (1).
+    if unsafe { ops::fast::free(heap.0, flags, pointer as usize) } {
+        return Ok(());
+    }
+    // SAFETY: (1).
+    unsafe { free_the_long_way(heap, flags, pointer) }
+}
+
+/// # Safety
+/// 1. As for [`free`].
+#[inline(never)]
+unsafe fn free_the_long_way(
+    heap: HeapHandle,
+    flags: HeapFlags,
+    pointer: *mut u8,
+) -> Result<(), Status> {
     if pointer.is_null() {
         return Ok(());
     }
-    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let heap = entered_heap(heap)?;
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
         return Err(Status::INVALID_PARAMETER);
@@ -181,7 +214,19 @@ pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Resu
 #[doc(alias = "HeapSize")]
 #[inline]
 pub fn size(heap: HeapHandle, flags: HeapFlags, pointer: *const u8) -> Result<usize, Status> {
-    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    match ops::fast::size(heap.0, flags, pointer as usize) {
+        Some(size) => Ok(size),
+        None => size_the_long_way(heap, flags, pointer),
+    }
+}
+
+#[inline(never)]
+fn size_the_long_way(
+    heap: HeapHandle,
+    flags: HeapFlags,
+    pointer: *const u8,
+) -> Result<usize, Status> {
+    let heap = entered_heap(heap)?;
     let guard = heap.enter(flags);
     // SAFETY: the guard holds the lock.
     let result = unsafe { ops::size::size(guard.heap, pointer as usize) };
@@ -254,7 +299,10 @@ pub fn exception(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<Heap
     let size = ops::extras::block_size(heap, flags, size).map_or(size, |block| block.bytes());
     flags
         .contains(HeapFlags::GENERATE_EXCEPTIONS)
-        .then_some(HeapException { code: Status::NO_MEMORY, size })
+        .then_some(HeapException {
+            code: Status::NO_MEMORY,
+            size,
+        })
 }
 
 /// Whether a heap is whole, or whether `pointer`, any bit pattern, is a live block of it. Never
@@ -265,7 +313,9 @@ pub fn exception(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<Heap
 #[doc(alias = "RtlValidateHeap")]
 #[doc(alias = "HeapValidate")]
 pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) -> bool {
-    let Some(heap) = Heap::at(heap.0) else { return false };
+    let Some(heap) = Heap::at(heap.0) else {
+        return false;
+    };
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
@@ -361,5 +411,10 @@ fn conclude(refusal: Refusal) -> Status {
 /// Reports misuse that a face found before it came here, as this layer does.
 pub fn report_invalid(heap: HeapHandle, address: usize) {
     let kind = FailureKind::InvalidArgument;
-    hooks::report(&HeapFailure { kind, heap: heap.0, address, owner: 0 });
+    hooks::report(&HeapFailure {
+        kind,
+        heap: heap.0,
+        address,
+        owner: 0,
+    });
 }

@@ -54,6 +54,8 @@ pub struct Region {
     pub size: usize,
     /// Address of the record of the heap it belongs to; 0 for [`RegionKind::Caller`].
     pub owner: AtomicUsize,
+    /// The same for a heap's first segment, whose base is the heap's handle; else 0.
+    pub handle_of: AtomicUsize,
     /// What it is for.
     pub kind: RegionKind,
     /// Who provides its pages.
@@ -121,6 +123,7 @@ impl Region {
             base,
             size,
             owner: AtomicUsize::new(0),
+            handle_of: AtomicUsize::new(0),
             kind,
             backing: Backing::Heap,
             next: ptr::null_mut(),
@@ -156,7 +159,10 @@ impl Region {
         pages.destroy();
         // A lookup that still holds the record must not take it for a heap's.
         // SAFETY: (1).
-        unsafe { region.as_ref() }.owner.store(0, Ordering::Relaxed);
+        unsafe {
+            region.as_ref().owner.store(0, Ordering::Relaxed);
+            region.as_ref().handle_of.store(0, Ordering::Relaxed);
+        }
         // SAFETY: (1); it came from `allocate` with this size.
         unsafe { metadata::free(region.cast(), size_of::<Region>()) };
     }
@@ -176,7 +182,7 @@ impl Region {
     /// A block, busy or free, starts at `address`: reading its header is safe (INV-STARTS).
     #[inline]
     pub fn is_block_start(&self, address: usize) -> bool {
-        address % GRANULE == 0
+        address.is_multiple_of(GRANULE)
             && address >= self.first_block
             && address < self.end
             && self.starts.get(self.granule(address))
@@ -219,23 +225,51 @@ static CHANGES: RawLock = RawLock::new();
 /// held (INV-REGION).
 #[inline]
 pub fn find(address: usize) -> Option<NonNull<Region>> {
-    let granule = address >> GRANULARITY_SHIFT;
-    if let Some(slot) = ROOT.get(granule >> LEAF_BITS) {
-        // Acquire pairs with the Release in `leaf_for`.
-        let leaf = slot.load(Ordering::Acquire);
-        // SAFETY: leaves are made whole before they are published and never unmapped.
-        if let Some(leaf) = unsafe { leaf.as_ref() } {
-            // Acquire pairs with the Release in `publish`.
-            let region = leaf[granule & (LEAF_LENGTH - 1)].load(Ordering::Acquire);
-            // SAFETY: INV-REGION: records stay readable.
-            if let Some(found) = unsafe { region.as_ref() }
-                && found.contains(address)
-            {
-                return NonNull::new(region);
-            }
-        }
+    let region = entry(address);
+    // SAFETY: INV-REGION: records stay readable.
+    if let Some(found) = unsafe { region.as_ref() }
+        && found.contains(address)
+    {
+        return NonNull::new(region);
     }
-    if RANGES.load(Ordering::Relaxed).is_null() { None } else { find_range(address) }
+    if RANGES.load(Ordering::Relaxed).is_null() {
+        None
+    } else {
+        find_range(address)
+    }
+}
+
+/// The region whose first address is `address`, any bit pattern. As [`find`], but shorter.
+#[inline]
+pub fn starting_at(address: usize) -> Option<NonNull<Region>> {
+    let region = entry(address);
+    // SAFETY: INV-REGION: records stay readable.
+    if let Some(found) = unsafe { region.as_ref() }
+        && found.base == address
+    {
+        return NonNull::new(region);
+    }
+    if RANGES.load(Ordering::Relaxed).is_null() {
+        return None;
+    }
+    // SAFETY: INV-REGION: records stay readable.
+    find_range(address).filter(|region| unsafe { region.as_ref() }.base == address)
+}
+
+/// The map's entry for `address`, any bit pattern; null where it has none.
+#[inline]
+fn entry(address: usize) -> *mut Region {
+    let granule = address >> GRANULARITY_SHIFT;
+    let Some(slot) = ROOT.get(granule >> LEAF_BITS) else {
+        return ptr::null_mut();
+    };
+    // Acquire pairs with the Release in `leaf_for`.
+    // SAFETY: leaves are made whole before they are published and never unmapped.
+    match unsafe { slot.load(Ordering::Acquire).as_ref() } {
+        // Acquire pairs with the Release in `publish`.
+        Some(leaf) => leaf[granule & (LEAF_LENGTH - 1)].load(Ordering::Acquire),
+        None => ptr::null_mut(),
+    }
 }
 
 #[cold]
@@ -259,8 +293,9 @@ fn leaf_for(granule: usize) -> Option<&'static Leaf> {
     let mut leaf = slot.load(Ordering::Acquire);
     if leaf.is_null() {
         let size = size_of::<Leaf>();
-        let memory =
-            system_vm()?.reserve_and_commit(size, size, Protection::ReadWrite, None).ok()?;
+        let memory = system_vm()?
+            .reserve_and_commit(size, size, Protection::ReadWrite, None)
+            .ok()?;
         leaf = memory.as_ptr().cast();
         // Release pairs with the Acquire in `find`. Zero pages are null entries.
         slot.store(leaf, Ordering::Release);
@@ -284,10 +319,15 @@ pub unsafe fn publish(region: NonNull<Region>) {
     // Only whole granules of its own may be entered: what lies before a base that is not aligned
     // may be another region's.
     let mapped = base % ALLOCATION_GRANULARITY == 0
-        && (first..=last).step_by(LEAF_LENGTH).chain([last]).all(|g| leaf_for(g).is_some())
+        && (first..=last)
+            .step_by(LEAF_LENGTH)
+            .chain([last])
+            .all(|g| leaf_for(g).is_some())
         && (first..=last).all(|g| {
             leaf_for(g).is_some_and(|leaf| {
-                leaf[g & (LEAF_LENGTH - 1)].load(Ordering::Relaxed).is_null()
+                leaf[g & (LEAF_LENGTH - 1)]
+                    .load(Ordering::Relaxed)
+                    .is_null()
             })
         });
     // SAFETY: (1): nobody else sees the record yet.
@@ -302,7 +342,9 @@ pub unsafe fn publish(region: NonNull<Region>) {
     } else {
         let head = RANGES.load(Ordering::Relaxed);
         // SAFETY: (1).
-        unsafe { region.as_ref() }.range_next.store(head, Ordering::Relaxed);
+        unsafe { region.as_ref() }
+            .range_next
+            .store(head, Ordering::Relaxed);
         RANGES.store(region.as_ptr(), Ordering::Release);
     }
     CHANGES.leave();
@@ -329,7 +371,9 @@ pub unsafe fn withdraw(region: NonNull<Region>) {
         loop {
             let at = slot.load(Ordering::Relaxed);
             // SAFETY: the list holds live records; the lock keeps it still.
-            let Some(entry) = (unsafe { at.as_ref() }) else { break };
+            let Some(entry) = (unsafe { at.as_ref() }) else {
+                break;
+            };
             if at == region.as_ptr() {
                 slot.store(entry.range_next.load(Ordering::Relaxed), Ordering::Release);
                 break;
@@ -360,7 +404,14 @@ mod tests {
 
     #[test]
     fn no_bit_pattern_faults() {
-        for address in [0, 1, 0xdead_be00, usize::MAX, usize::MAX / 2, 0x4141_4141_4141_4140u64 as usize] {
+        for address in [
+            0,
+            1,
+            0xdead_be00,
+            usize::MAX,
+            usize::MAX / 2,
+            0x4141_4141_4141_4140u64 as usize,
+        ] {
             assert!(find(address).is_none());
         }
     }

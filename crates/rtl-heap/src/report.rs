@@ -31,7 +31,10 @@ impl Default for Line {
 impl Line {
     /// An empty line.
     pub const fn new() -> Line {
-        Line { bytes: [0; LENGTH], length: 0 }
+        Line {
+            bytes: [0; LENGTH],
+            length: 0,
+        }
     }
 
     /// What was written so far.
@@ -41,9 +44,19 @@ impl Line {
 
     /// The report of a failure: what, which heap, which address. No key, no contents (R14).
     pub fn failure(&mut self, failure: &HeapFailure) {
-        let HeapFailure { kind, heap, address, owner } = failure;
+        let HeapFailure {
+            kind,
+            heap,
+            address,
+            owner,
+        } = failure;
         // Writing to a line cannot fail.
-        let _ = write!(self, "rtl-heap: {} (failure type {:#x}): ", kind.text(), *kind as u8);
+        let _ = write!(
+            self,
+            "rtl-heap: {} (failure type {:#x}): ",
+            kind.text(),
+            *kind as u8
+        );
         let _ = write!(self, "address {address:#x}, heap {heap:#x}");
         if *owner != 0 {
             let _ = write!(self, ", owned by heap {owner:#x}");

@@ -21,7 +21,10 @@ const SET: u8 = 2;
 /// Returns false, and changes nothing, when one was set before. With feature `os` the operating
 /// system's is used as long as none is set; without it no heap can be made until one is.
 pub fn set_system_vm(vm: &'static dyn Vm) -> bool {
-    if STATE.compare_exchange(UNSET, SETTING, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+    if STATE
+        .compare_exchange(UNSET, SETTING, Ordering::Relaxed, Ordering::Relaxed)
+        .is_err()
+    {
         return false;
     }
     // SAFETY: the exchange has one winner, and readers wait for SET.

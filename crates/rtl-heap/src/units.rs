@@ -34,7 +34,11 @@ impl Granules {
     #[inline]
     pub const fn exactly(bytes: usize) -> Option<Granules> {
         let count = bytes / GRANULE;
-        if count as u64 > u32::MAX as u64 { None } else { Some(Granules(count as u32)) }
+        if count as u64 > u32::MAX as u64 {
+            None
+        } else {
+            Some(Granules(count as u32))
+        }
     }
 }
 

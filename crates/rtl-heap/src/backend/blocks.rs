@@ -45,7 +45,12 @@ pub enum Located {
 
 /// The report of a damaged or unexpected block.
 pub fn failure(heap: &Heap, kind: FailureKind, address: usize) -> HeapFailure {
-    HeapFailure { kind, heap: heap.handle, address, owner: 0 }
+    HeapFailure {
+        kind,
+        heap: heap.handle,
+        address,
+        owner: 0,
+    }
 }
 
 /// The live block whose user bytes start at `pointer`, any bit pattern. Reads nothing that is not
@@ -60,7 +65,9 @@ pub fn failure(heap: &Heap, kind: FailureKind, address: usize) -> HeapFailure {
 pub unsafe fn locate(heap: &Heap, pointer: usize) -> Result<Located, HeapFailure> {
     let found = regions::find(pointer);
     let wrong = |kind| failure(heap, kind, pointer);
-    let Some(region) = found else { return Err(wrong(FailureKind::InvalidArgument)) };
+    let Some(region) = found else {
+        return Err(wrong(FailureKind::InvalidArgument));
+    };
     // SAFETY: INV-REGION; whether it is this heap's is checked first.
     let record = unsafe { region.as_ref() };
     if record.owner.load(Ordering::Relaxed) != heap.record() {
@@ -80,10 +87,14 @@ pub unsafe fn locate(heap: &Heap, pointer: usize) -> Result<Located, HeapFailure
     let Some(entry) = (unsafe { heap.key.read(address) }) else {
         return Err(wrong(FailureKind::EntryCorruption));
     };
-    if !entry.is_busy() {
+    if !entry.is_busy() || entry.is_parked() {
         return Err(wrong(FailureKind::BlockNotBusy));
     }
-    Ok(Located::Block(Block { region, address, entry }))
+    Ok(Located::Block(Block {
+        region,
+        address,
+        entry,
+    }))
 }
 
 #[cold]
@@ -116,7 +127,11 @@ pub unsafe fn next(heap: &Heap, block: &Block) -> Result<Option<Block>, HeapFail
     let start = unsafe { block.region.as_ref() }.is_block_start(address);
     // SAFETY: (1) INV-STARTS, just checked.
     match start.then(|| unsafe { heap.key.read(address) }).flatten() {
-        Some(entry) => Ok(Some(Block { region: block.region, address, entry })),
+        Some(entry) => Ok(Some(Block {
+            region: block.region,
+            address,
+            entry,
+        })),
         None => Err(failure(heap, FailureKind::EntryCorruption, address)),
     }
 }
@@ -144,9 +159,11 @@ pub unsafe fn previous_free(heap: &Heap, block: &Block) -> Result<Option<Block>,
     let start = unsafe { block.region.as_ref() }.is_block_start(address);
     // SAFETY: (1) INV-STARTS, just checked.
     match start.then(|| unsafe { heap.key.read(address) }).flatten() {
-        Some(entry) if !entry.is_busy() && entry.size == size => {
-            Ok(Some(Block { region: block.region, address, entry }))
-        }
+        Some(entry) if !entry.is_busy() && entry.size == size => Ok(Some(Block {
+            region: block.region,
+            address,
+            entry,
+        })),
         _ => Err(failure(heap, FailureKind::EntryCorruption, address)),
     }
 }
@@ -157,9 +174,21 @@ pub unsafe fn previous_free(heap: &Heap, block: &Block) -> Result<Option<Block>,
 /// 1. `after` is a block of `heap`, whose lock is held; `previous` describes the block before it.
 #[inline]
 pub unsafe fn set_previous(heap: &Heap, after: &Block, previous: EntryFlags) {
-    let flags = after.entry.flags.difference(EntryFlags::PREVIOUS).union(previous);
+    let flags = after
+        .entry
+        .flags
+        .difference(EntryFlags::PREVIOUS)
+        .union(previous);
     if flags != after.entry.flags {
         // SAFETY: (1).
-        unsafe { heap.key.write(after.address, Entry { flags, ..after.entry }) };
+        unsafe {
+            heap.key.write(
+                after.address,
+                Entry {
+                    flags,
+                    ..after.entry
+                },
+            )
+        };
     }
 }

@@ -22,7 +22,10 @@ pub unsafe fn release(heap: &Heap, state: &mut State, block: &Block) -> Result<(
     let after = unsafe { blocks::next(heap, block) }?;
     // SAFETY: (1).
     let before = unsafe { blocks::previous_free(heap, block) }?;
-    let coalesce = !heap.settings.flags.contains(HeapFlags::DISABLE_COALESCE_ON_FREE);
+    let coalesce = !heap
+        .settings
+        .flags
+        .contains(HeapFlags::DISABLE_COALESCE_ON_FREE);
     let before = before.filter(|_| coalesce);
     let merged_after = after.filter(|after| coalesce && !after.entry.is_busy());
     let beyond = match &merged_after {
@@ -51,7 +54,11 @@ pub unsafe fn release(heap: &Heap, state: &mut State, block: &Block) -> Result<(
         if let Err(link) = unsafe { state.free.remove(&heap.key, free.address, free.entry.size) } {
             if let Some(after) = &merged_after {
                 // SAFETY: it was taken out a moment ago.
-                unsafe { state.free.insert(&heap.key, after.address, after.entry.size) };
+                unsafe {
+                    state
+                        .free
+                        .insert(&heap.key, after.address, after.entry.size)
+                };
             }
             return Err(broken_link(heap, link));
         }

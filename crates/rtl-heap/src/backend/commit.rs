@@ -36,7 +36,9 @@ pub unsafe fn ensure(
         let wanted = record.base + last * PAGE;
         // A step further than asked, as far as there is nothing committed yet.
         let step = round_up(heap.settings.segment_commit, PAGE).unwrap_or(PAGE);
-        let reach = wanted.max(start.saturating_add(step)).min(record.commit_limit);
+        let reach = wanted
+            .max(start.saturating_add(step))
+            .min(record.commit_limit);
         let hole_end = record.pages.find(page, record.page(reach - 1) + 1, true);
         let size = (hole_end - page) * PAGE;
         let committed = match (record.backing, heap.settings.commit_routine) {
@@ -45,7 +47,9 @@ pub unsafe fn ensure(
                 unsafe { call_routine(heap, routine, start, size) }?
             }
             // All of it was committed when the heap was made.
-            (Backing::CommitRoutine | Backing::CallerCommitted, _) => return Err(Refusal::NoMemory),
+            (Backing::CommitRoutine | Backing::CallerCommitted, _) => {
+                return Err(Refusal::NoMemory);
+            }
             (Backing::Heap | Backing::CallerReserved, _) => {
                 // SAFETY: (1): whole pages of a live reservation.
                 unsafe { commit_pages(heap, start, size) }?;
@@ -175,5 +179,9 @@ pub unsafe fn take_back(
 
 /// What committed pages of a heap with these properties allow.
 pub fn protection(executable: bool) -> Protection {
-    if executable { Protection::ReadWriteExecute } else { Protection::ReadWrite }
+    if executable {
+        Protection::ReadWriteExecute
+    } else {
+        Protection::ReadWrite
+    }
 }

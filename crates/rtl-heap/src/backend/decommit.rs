@@ -37,7 +37,15 @@ pub unsafe fn by_thresholds(
         (state.free.total_bytes() + size).saturating_sub(state.accounting.uncommitted_free);
     if committed_free >= settings.decommit_total_free_threshold {
         // SAFETY: (1).
-        unsafe { around(heap, state, merged, freed, settings.decommit_free_block_threshold) };
+        unsafe {
+            around(
+                heap,
+                state,
+                merged,
+                freed,
+                settings.decommit_free_block_threshold,
+            )
+        };
     }
 }
 
@@ -57,7 +65,9 @@ unsafe fn around(
     if !matches!(record.backing, Backing::Heap | Backing::CallerReserved) {
         return;
     }
-    let Some((from, to)) = hole_bounds(merged) else { return };
+    let Some((from, to)) = hole_bounds(merged) else {
+        return;
+    };
     let from = from.max(record.initial_commit_end);
     // From the pages that were just freed outwards, as far as pages are committed.
     let low = round_down(freed.start, PAGE).max(from);
@@ -65,8 +75,12 @@ unsafe fn around(
     if low >= high {
         return;
     }
-    let low = record.pages.find_back(record.page(from), record.page(low), false);
-    let high = record.pages.find(record.page(high - 1) + 1, record.page(to - 1) + 1, false);
+    let low = record
+        .pages
+        .find_back(record.page(from), record.page(low), false);
+    let high = record
+        .pages
+        .find(record.page(high - 1) + 1, record.page(to - 1) + 1, false);
     if (high - low) * PAGE < least {
         return;
     }

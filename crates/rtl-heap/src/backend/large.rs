@@ -32,8 +32,12 @@ pub unsafe fn allocate(
     let settings = &heap.settings;
     // Wherever the base comes to lie, the first multiple of this behind it is this near.
     let lead = LARGE_HEADER_BYTES.max(alignment);
-    let pages = lead.checked_add(size).and_then(|bytes| round_up(bytes, PAGE));
-    let reserve = pages.and_then(|bytes| bytes.checked_add(PAGE)).ok_or(Refusal::NoMemory)?;
+    let pages = lead
+        .checked_add(size)
+        .and_then(|bytes| round_up(bytes, PAGE));
+    let reserve = pages
+        .and_then(|bytes| bytes.checked_add(PAGE))
+        .ok_or(Refusal::NoMemory)?;
     let (vm, window) = (settings.vm, settings.window);
     let (base, user, committed) = if lead <= PAGE {
         let committed = reserve - PAGE;
@@ -102,7 +106,11 @@ pub unsafe fn resize(heap: &Heap, state: &mut State, region: NonNull<Region>, si
     // SAFETY: (1).
     unsafe {
         let old_end = ((*record).user + (*record).requested).next_multiple_of(PAGE);
-        let Some(end) = (*record).user.checked_add(size).and_then(|end| round_up(end, PAGE)) else {
+        let Some(end) = (*record)
+            .user
+            .checked_add(size)
+            .and_then(|end| round_up(end, PAGE))
+        else {
             return false;
         };
         if end > old_end {

@@ -7,5 +7,6 @@ pub mod coalesce;
 pub mod commit;
 pub mod decommit;
 pub mod large;
+pub mod park;
 pub mod segment;
 pub mod split;

@@ -46,8 +46,8 @@ pub unsafe fn adopt(
     state: &mut State,
     extent: &Extent,
 ) -> Result<NonNull<Region>, Refusal> {
-    let region = Region::create(RegionKind::Segment, extent.base, extent.size)
-        .ok_or(Refusal::NoMemory)?;
+    let region =
+        Region::create(RegionKind::Segment, extent.base, extent.size).ok_or(Refusal::NoMemory)?;
     let limit = extent.base + extent.size - if extent.guard { PAGE } else { 0 };
     let first = extent.base + extent.header;
     let end = round_down(limit, GRANULE) - END_GAP;
@@ -66,6 +66,9 @@ pub unsafe fn adopt(
         (*record).initial_commit_end = extent.base + extent.committed;
         (*record).committed = extent.committed;
         (*record).owner.store(heap.record(), Ordering::Relaxed);
+        if extent.base == heap.handle {
+            (*record).handle_of.store(heap.record(), Ordering::Relaxed);
+        }
         let pages = extent.committed.div_ceil(PAGE).min(extent.size / PAGE);
         (*record).pages.fill(0, pages, true);
         (*record).starts.set((first - extent.base) / GRANULE);
@@ -76,7 +79,11 @@ pub unsafe fn adopt(
         } else {
             EntryFlags::empty()
         };
-        let entry = Entry { size, unused: 0, flags: EntryFlags::LAST | hole };
+        let entry = Entry {
+            size,
+            unused: 0,
+            flags: EntryFlags::LAST | hole,
+        };
         heap.key.write(first, entry);
         if let Some(caller) = extent.caller {
             (*record).caller = caller.as_ptr();
@@ -127,16 +134,22 @@ pub unsafe fn add(heap: &Heap, state: &mut State, size: Granules) -> Result<Bloc
         .checked_add(layout::SEGMENT_HEADER_BYTES + END_GAP + PAGE)
         .and_then(|bytes| round_up(bytes, ALLOCATION_GRANULARITY))
         .ok_or(Refusal::NoMemory)?;
-    let commit = round_up(settings.segment_commit, PAGE).unwrap_or(PAGE).max(PAGE);
+    let commit = round_up(settings.segment_commit, PAGE)
+        .unwrap_or(PAGE)
+        .max(PAGE);
     let mut reserve = state.next_segment_reserve.max(least);
     let (base, committed) = loop {
         let first = commit.min(reserve - PAGE);
-        match settings.vm.reserve_and_commit(reserve, first, settings.protection, settings.window)
+        match settings
+            .vm
+            .reserve_and_commit(reserve, first, settings.protection, settings.window)
         {
             Ok(base) => break (base, first),
             // Under pressure a smaller segment will do, as long as the request fits (7.1).
             Err(_) if reserve > least => {
-                reserve = round_up(reserve / 2, ALLOCATION_GRANULARITY).unwrap_or(least).max(least);
+                reserve = round_up(reserve / 2, ALLOCATION_GRANULARITY)
+                    .unwrap_or(least)
+                    .max(least);
             }
             Err(_) => return Err(Refusal::NoMemory),
         }
@@ -159,15 +172,21 @@ pub unsafe fn add(heap: &Heap, state: &mut State, size: Granules) -> Result<Bloc
             return Err(refusal);
         }
     };
-    state.next_segment_reserve =
-        state.next_segment_reserve.saturating_mul(2).min(settings.segment_reserve_cap)
-            .max(settings.segment_reserve);
+    state.next_segment_reserve = state
+        .next_segment_reserve
+        .saturating_mul(2)
+        .min(settings.segment_reserve_cap)
+        .max(settings.segment_reserve);
     // The new segment's only block.
     // SAFETY: (1) INV-STARTS.
     let address = unsafe { region.as_ref() }.first_block;
     // SAFETY: as above.
     let entry = unsafe { heap.key.read(address) }.ok_or(Refusal::NoMemory)?;
-    Ok(Block { region, address, entry })
+    Ok(Block {
+        region,
+        address,
+        entry,
+    })
 }
 
 /// Looks whether the free block that ends a segment is all of it. One empty segment is kept for
@@ -187,7 +206,11 @@ pub unsafe fn note_if_empty(heap: &Heap, state: &mut State, free: &Block) {
         return;
     };
     // SAFETY: (1): the kept segment is live.
-    let loser = if unsafe { kept.as_ref() }.size < size { kept } else { free.region };
+    let loser = if unsafe { kept.as_ref() }.size < size {
+        kept
+    } else {
+        free.region
+    };
     if loser == kept {
         state.empty_segment = region;
     }
@@ -214,7 +237,9 @@ unsafe fn remove(heap: &Heap, state: &mut State, region: NonNull<Region>) {
     // SAFETY: (1).
     let record = unsafe { region.as_ref() };
     // SAFETY: (1) INV-STARTS.
-    let Some(entry) = (unsafe { heap.key.read(record.first_block) }) else { return };
+    let Some(entry) = (unsafe { heap.key.read(record.first_block) }) else {
+        return;
+    };
     // SAFETY: (1): the one free block is in the index.
     if unsafe { state.free.remove(&heap.key, record.first_block, entry.size) }.is_err() {
         // Damaged links are reported when a call trips over them; the segment stays.
@@ -249,8 +274,11 @@ pub unsafe fn discard(heap: &Heap, region: NonNull<Region>) {
             let _ = heap.settings.vm.release(base, record.size);
         }
         if let Some(caller) = NonNull::new(record.caller) {
-            // The memory is its caller's again, with the pages the heap committed.
-            (*caller.as_ptr()).pages.copy_from(&record.pages);
+            // The memory is its caller's again, with the pages the heap committed. What a commit
+            // routine committed its caller knows.
+            if record.backing == Backing::CallerReserved {
+                (*caller.as_ptr()).pages.copy_from(&record.pages);
+            }
             regions::publish(caller);
         }
         Region::destroy(region);

@@ -3,7 +3,7 @@
 use core::ptr;
 
 use crate::backend::blocks::{self, Block};
-use crate::backend::{commit, segment};
+use crate::backend::{commit, park, segment};
 use crate::entry::{Entry, EntryFlags, TAIL_SPILL};
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
@@ -44,6 +44,12 @@ pub fn broken_link(heap: &Heap, link: BrokenLink) -> HeapFailure {
 /// 1. The heap's lock is held and `state` is its state.
 #[inline]
 pub unsafe fn allocate(heap: &Heap, state: &mut State, request: Request) -> Result<Block, Refusal> {
+    if request.alignment <= GRANULE
+        // SAFETY: (1).
+        && let Some(block) = unsafe { park::unpark(heap, state, &request) }?
+    {
+        return Ok(block);
+    }
     // With an alignment, any block with this much more surely holds an aligned one behind a rest
     // large enough to be a block.
     let room = if request.alignment <= GRANULE {
@@ -64,7 +70,10 @@ pub unsafe fn allocate(heap: &Heap, state: &mut State, request: Request) -> Resu
 #[inline]
 unsafe fn find(heap: &Heap, state: &mut State, size: Granules) -> Result<Block, Refusal> {
     let bad = |link| Refusal::Failure(broken_link(heap, link));
-    let found = state.free.find(&heap.key, size, Effort::Bounded).map_err(bad)?;
+    let found = state
+        .free
+        .find(&heap.key, size, Effort::Bounded)
+        .map_err(bad)?;
     match found {
         // SAFETY: (1).
         Some(address) => unsafe { free_block(heap, address) },
@@ -77,13 +86,22 @@ unsafe fn find(heap: &Heap, state: &mut State, size: Granules) -> Result<Block, 
 /// 1. As for [`allocate`].
 #[cold]
 unsafe fn find_slow(heap: &Heap, state: &mut State, size: Granules) -> Result<Block, Refusal> {
+    // SAFETY: (1).
+    if unsafe { park::release_all(heap, state) } {
+        // SAFETY: (1): nothing is parked any more, so this ends.
+        return unsafe { find(heap, state, size) };
+    }
     if heap.settings.flags.contains(HeapFlags::GROWABLE) {
         // SAFETY: (1).
         return unsafe { segment::add(heap, state, size) };
     }
     // Before a heap that cannot grow says no, every block that might do is looked at.
     let bad = |link| Refusal::Failure(broken_link(heap, link));
-    match state.free.find(&heap.key, size, Effort::Exhaustive).map_err(bad)? {
+    match state
+        .free
+        .find(&heap.key, size, Effort::Exhaustive)
+        .map_err(bad)?
+    {
         // SAFETY: (1).
         Some(address) => unsafe { free_block(heap, address) },
         None => Err(Refusal::NoMemory),
@@ -103,7 +121,11 @@ unsafe fn free_block(heap: &Heap, address: usize) -> Result<Block, Refusal> {
     if entry.is_busy() {
         return Err(damaged());
     }
-    Ok(Block { region, address, entry })
+    Ok(Block {
+        region,
+        address,
+        entry,
+    })
 }
 
 /// Makes the first part of a free block, or all of it, busy.
@@ -128,10 +150,18 @@ pub unsafe fn carve(
     let front = unsafe { detach_front(heap, state, free, request.size) }?;
     let unused = (front.size.bytes() - request.requested) as u8;
     let kept = free.entry.flags & EntryFlags::PREVIOUS | front.last;
-    let entry = Entry { size: front.size, unused, flags: kept | EntryFlags::BUSY | request.flags };
+    let entry = Entry {
+        size: front.size,
+        unused,
+        flags: kept | EntryFlags::BUSY | request.flags,
+    };
     // SAFETY: (1): the block's own first granule.
     unsafe { heap.key.write(free.address, entry) };
-    Ok(Block { region: free.region, address: free.address, entry })
+    Ok(Block {
+        region: free.region,
+        address: free.address,
+        entry,
+    })
 }
 
 /// The front of a free block, detached: it has no valid header until its taker writes one.
@@ -164,7 +194,11 @@ pub unsafe fn detach_front(
     let after = unsafe { blocks::next(heap, free) }?;
     if flags.contains(EntryFlags::HOLE) {
         let end = free.address + size.bytes();
-        let wanted = if splits { end + COMMITTED_REST } else { free.end() + TAIL_SPILL };
+        let wanted = if splits {
+            end + COMMITTED_REST
+        } else {
+            free.end() + TAIL_SPILL
+        };
         // SAFETY: (1); clamped to what may be committed.
         unsafe {
             let to = wanted.min(free.region.as_ref().commit_limit);
@@ -182,17 +216,27 @@ pub unsafe fn detach_front(
             // SAFETY: (1).
             unsafe { blocks::set_previous(heap, after, EntryFlags::empty()) };
         }
-        return Ok(Front { size: free.entry.size, last: flags & EntryFlags::LAST });
+        return Ok(Front {
+            size: free.entry.size,
+            last: flags & EntryFlags::LAST,
+        });
     }
     let flags = flags & (EntryFlags::LAST | EntryFlags::HOLE);
     let rest = Block {
         region: free.region,
         address: free.address + size.bytes(),
-        entry: Entry { size: rest, unused: 0, flags },
+        entry: Entry {
+            size: rest,
+            unused: 0,
+            flags,
+        },
     };
     // SAFETY: (1): the rest is committed where a free block must be.
     unsafe { make_free(heap, state, &rest, after.as_ref()) };
-    Ok(Front { size, last: EntryFlags::empty() })
+    Ok(Front {
+        size,
+        last: EntryFlags::empty(),
+    })
 }
 
 /// [`carve`] for an alignment above a granule: the part before the aligned block becomes, or
@@ -212,7 +256,10 @@ unsafe fn carve_aligned(
     while user != free.user() && user - free.user() < Granules::MIN_BLOCK.bytes() {
         user = aligned(user + 1);
     }
-    let plain = Request { alignment: GRANULE, ..request };
+    let plain = Request {
+        alignment: GRANULE,
+        ..request
+    };
     let lead = (user - free.user()) / GRANULE;
     if lead == 0 {
         // SAFETY: (1).
@@ -230,12 +277,24 @@ unsafe fn carve_aligned(
     let address = both.address + lead.bytes();
     let size = Granules(both.entry.size.0 - lead.0);
     let lead = Block {
-        entry: Entry { size: lead, unused: 0, flags: both.entry.flags & EntryFlags::PREVIOUS },
+        entry: Entry {
+            size: lead,
+            unused: 0,
+            flags: both.entry.flags & EntryFlags::PREVIOUS,
+        },
         ..both
     };
     let flags = both.entry.flags.difference(EntryFlags::PREVIOUS) | lead.entry.as_previous();
     let unused = (size.bytes() - request.requested) as u8;
-    let block = Block { region: both.region, address, entry: Entry { size, unused, flags } };
+    let block = Block {
+        region: both.region,
+        address,
+        entry: Entry {
+            size,
+            unused,
+            flags,
+        },
+    };
     let region = block.region.as_ptr();
     // SAFETY: (1): both parts were just carved, committed, and belong to nobody yet.
     unsafe {
@@ -267,6 +326,8 @@ pub unsafe fn make_free(heap: &Heap, state: &mut State, block: &Block, after: Op
             }
             blocks::set_previous(heap, after, block.entry.as_previous());
         }
-        state.free.insert(&heap.key, block.address, block.entry.size);
+        state
+            .free
+            .insert(&heap.key, block.address, block.entry.size);
     }
 }

@@ -63,7 +63,9 @@ unsafe impl GlobalAlloc for ProcessHeap {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let Ok(heap) = nt::process_heap() else { return ptr::null_mut() };
+        let Ok(heap) = nt::process_heap() else {
+            return ptr::null_mut();
+        };
         if layout.align() <= GRANULE {
             // SAFETY: GlobalAlloc's contract: a live block of ours.
             let moved = unsafe { nt::reallocate(heap, HeapFlags::empty(), block, size) };

@@ -113,7 +113,9 @@ pub struct Heap {
 impl Heap {
     /// Starts a growable, serialised heap of default size with [`Limits::WINDOWS`].
     pub fn builder() -> HeapBuilder {
-        HeapBuilder { request: CreateRequest::new(Limits::WINDOWS) }
+        HeapBuilder {
+            request: CreateRequest::new(Limits::WINDOWS),
+        }
     }
 
     /// The handle, as the C ABI and [`nt`] know the heap.

@@ -20,6 +20,7 @@ struct Totals {
     free_bytes: usize,
     live_blocks: usize,
     live_bytes: usize,
+    parked_blocks: usize,
 }
 
 /// Checks every block, free list, bitmap and sum of the heap.
@@ -46,6 +47,10 @@ pub unsafe fn heap(heap: &Heap, state: &State) -> Result<(), HeapFailure> {
         Ok((count, bytes)) if (count, bytes) == (totals.free_blocks, totals.free_bytes) => {}
         Ok(_) => return wrong(FailureKind::FreeListsCorruption, heap.handle),
         Err(link) => return wrong(FailureKind::FreeListsCorruption, link.0),
+    }
+    // INV-PARKED.
+    if state.lookaside.count() != totals.parked_blocks {
+        return wrong(FailureKind::EntryCorruption, heap.handle);
     }
     // INV-HEAP-5.
     let accounting = &state.accounting;
@@ -75,9 +80,16 @@ unsafe fn segment(
         }
         // SAFETY: (1) INV-STARTS.
         let entry = unsafe { heap.key.read(address) }.ok_or_else(|| damaged(address))?;
-        let block = Block { region, address, entry };
+        let block = Block {
+            region,
+            address,
+            entry,
+        };
         let end = block.end();
-        let inner = (record.granule(address) + 1, record.granule(record.end.min(end)));
+        let inner = (
+            record.granule(address) + 1,
+            record.granule(record.end.min(end)),
+        );
         if end > record.end
             || entry.is_last() != (end == record.end)
             || entry.flags & EntryFlags::PREVIOUS != previous
@@ -92,14 +104,19 @@ unsafe fn segment(
         {
             return Err(damaged(address));
         }
-        if entry.is_busy() {
+        if entry.is_parked() {
+            totals.parked_blocks += 1;
+            previous_size = None;
+        } else if entry.is_busy() {
             totals.live_blocks += 1;
             totals.live_bytes += entry.requested();
             previous_size = None;
         } else {
             // INV-HEAP-2.
-            let coalesces =
-                !heap.settings.flags.contains(HeapFlags::DISABLE_COALESCE_ON_FREE);
+            let coalesces = !heap
+                .settings
+                .flags
+                .contains(HeapFlags::DISABLE_COALESCE_ON_FREE);
             if coalesces && previous_size.is_some() {
                 return Err(damaged(address));
             }
@@ -129,8 +146,6 @@ fn pages_are_right(record: &Region, block: &Block) -> bool {
         .filter(|_| !block.entry.is_busy() && block.entry.flags.contains(EntryFlags::HOLE));
     match hole {
         None => committed(block.address, end),
-        Some((from, to)) => {
-            committed(block.address, from) && (to >= end || committed(to, end))
-        }
+        Some((from, to)) => committed(block.address, from) && (to >= end || committed(to, end)),
     }
 }

@@ -13,9 +13,10 @@ use crate::heap_lock::{CallerLock, HeapLock};
 use crate::host;
 use crate::layout::{self, HeapHeader};
 use crate::limits::{FirstReserve, Limits};
+use crate::lookaside::Lookaside;
 use crate::metadata;
 use crate::params::HeapParameters;
-use crate::regions::{self, Backing, RegionKind};
+use crate::regions::{self, Backing, Region, RegionKind};
 use crate::status::Status;
 use crate::system_vm::system_vm;
 use crate::units::{ALLOCATION_GRANULARITY, GRANULE, Granules, PAGE, round_up};
@@ -112,12 +113,8 @@ pub unsafe fn create(
     let record = record.cast::<Heap>();
     let key = Key::from_random(host::random_word);
     let lock = HeapLock::new(request.lock);
-    let heap = Heap::new(record.as_ptr() as usize, first.base, settings, key, lock);
-    // SAFETY: the record is ours, large and aligned enough (metadata is 32-aligned).
-    let heap: &'static Heap = unsafe {
-        record.write(heap);
-        record.as_ref()
-    };
+    // SAFETY: the record is ours, zeroed, large and aligned enough (metadata is 32-aligned).
+    let heap = unsafe { Heap::write(record, first.base, settings, key, lock) };
     write_header(heap, &first);
     // SAFETY: nobody else knows the heap yet, and the extent was just made ready.
     match unsafe { segment::adopt(heap, heap.state(), &first) } {
@@ -135,10 +132,16 @@ pub unsafe fn create(
 fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> Option<Settings> {
     let (given, limits) = (&request.parameters, &request.limits);
     let or = |value: usize, default: usize| if value == 0 { default } else { value };
-    let threshold = or(given.virtual_memory_threshold, limits.virtual_memory_threshold)
-        .min(limits.virtual_memory_threshold);
-    let segment_reserve =
-        round_up(or(given.segment_reserve, limits.segment_reserve), ALLOCATION_GRANULARITY)?;
+    let threshold = or(
+        given.virtual_memory_threshold,
+        limits.virtual_memory_threshold,
+    )
+    .min(limits.virtual_memory_threshold);
+    let segment_reserve = round_up(
+        or(given.segment_reserve, limits.segment_reserve),
+        ALLOCATION_GRANULARITY,
+    )?;
+    let maximum = or(given.maximum_allocation_size, isize::MAX as usize);
     Some(Settings {
         flags,
         force_flags: flags.forced(),
@@ -154,7 +157,10 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
             limits.decommit_total_free_threshold,
         ),
         virtual_memory_threshold: Granules::exactly(round_up(threshold, GRANULE)?)?,
-        maximum_allocation_size: or(given.maximum_allocation_size, isize::MAX as usize),
+        maximum_allocation_size: maximum,
+        parks: !flags.intersects(HeapFlags::DEBUGGING | HeapFlags::CREATE_ALIGN_16)
+            && given.commit_routine.is_none()
+            && maximum >= Lookaside::LARGEST.bytes(),
         vm,
         window: request.window,
         protection: commit::protection(flags.contains(HeapFlags::CREATE_ENABLE_EXECUTE)),
@@ -219,33 +225,47 @@ unsafe fn first_segment(
     })
 }
 
-/// Caller memory with a commit routine (2.3, second row).
+/// Caller memory with a commit routine (2.3, second row). The routine's owner says what is there;
+/// it is not queried.
 fn routine_segment(
     base: usize,
     given: &HeapParameters,
     growable: bool,
 ) -> Result<segment::Extent, Status> {
-    let (commit, reserve) = (given.initial_commit, given.initial_reserve);
-    // The routine says what is there; it is not queried. It must hold a header and a block.
+    let invalid = Status::INVALID_PARAMETER;
+    let (commit, reserve) = (given.initial_commit, given.initial_reserve & !(PAGE - 1));
     let sound = !growable
-        && base % PAGE == 0
-        && commit >= PAGE
-        && commit <= reserve
-        && reserve % PAGE == 0
-        && commit % PAGE == 0
+        && base.is_multiple_of(PAGE)
+        && commit != 0
+        && commit <= given.initial_reserve
+        && reserve >= PAGE
         && base.checked_add(reserve).is_some();
     if !sound {
-        return Err(Status::INVALID_PARAMETER);
+        return Err(invalid);
     }
     Ok(segment::Extent {
         base,
         size: reserve,
-        committed: commit,
+        committed: round_up(commit, PAGE).ok_or(invalid)?.min(reserve),
         backing: Backing::CommitRoutine,
         guard: false,
         header: layout::HEAP_HEADER_BYTES,
-        caller: None,
+        caller: caller_region(base)?,
     })
+}
+
+/// The caller's record of memory reserved through the library, if `base` starts one; `None` for
+/// memory from elsewhere.
+fn caller_region(base: usize) -> Result<Option<NonNull<Region>>, Status> {
+    let Some(region) = regions::find(base) else {
+        return Ok(None);
+    };
+    // SAFETY: INV-REGION; the caller keeps it alive meanwhile.
+    let record = unsafe { region.as_ref() };
+    if record.kind != RegionKind::Caller || record.base != base {
+        return Err(Status::INVALID_PARAMETER);
+    }
+    Ok(Some(region))
 }
 
 /// Caller memory without a commit routine (2.3, third row): reserved through the library, or
@@ -256,10 +276,7 @@ fn caller_segment(
     settings: &Settings,
 ) -> Result<segment::Extent, Status> {
     let invalid = Status::INVALID_PARAMETER;
-    let caller = regions::find(base).filter(|region| {
-        // SAFETY: INV-REGION.
-        unsafe { region.as_ref() }.kind == RegionKind::Caller
-    });
+    let caller = caller_region(base)?;
     let extent = |size, committed, backing| segment::Extent {
         base,
         size,
@@ -272,14 +289,13 @@ fn caller_segment(
     if let Some(region) = caller {
         // SAFETY: INV-REGION; the caller keeps it alive meanwhile.
         let record = unsafe { region.as_ref() };
-        if record.base != base {
-            return Err(invalid);
-        }
         let pages = record.size / PAGE;
         let mut committed = record.pages.find(0, pages, false) * PAGE;
         if committed == 0 {
             // Reserved only: commit what is asked for, at least a page.
-            committed = round_up(request.commit.max(1), PAGE).ok_or(invalid)?.min(record.size);
+            committed = round_up(request.commit.max(1), PAGE)
+                .ok_or(invalid)?
+                .min(record.size);
             let at = NonNull::new(base as *mut u8).ok_or(invalid)?;
             // SAFETY: whole pages of the caller's reservation, made through this very vm.
             unsafe { settings.vm.commit(at, committed, settings.protection) }
@@ -293,10 +309,10 @@ fn caller_segment(
         return Ok(extent(record.size, committed, Backing::CallerReserved));
     }
     let size = request.reserve.max(request.commit) & !(PAGE - 1);
-    if base % PAGE != 0 || size < PAGE || base.checked_add(size).is_none() {
+    if !base.is_multiple_of(PAGE) || size < PAGE || base.checked_add(size).is_none() {
         return Err(invalid);
     }
-    if regions::find(base).is_some() || !writable(settings.vm, base, size) {
+    if !writable(settings.vm, base, size) {
         return Err(invalid);
     }
     Ok(extent(size, size, Backing::CallerCommitted))
@@ -344,7 +360,10 @@ fn write_header(heap: &Heap, extent: &segment::Extent) {
         if extent.backing != Backing::Heap {
             (extent.base as *mut u8).write_bytes(0, PAGE);
         }
-        (*header).flags = settings.flags.difference(HeapFlags::LOCK_USER_ALLOCATED).bits();
+        (*header).flags = settings
+            .flags
+            .difference(HeapFlags::LOCK_USER_ALLOCATED)
+            .bits();
         (*header).force_flags = settings.force_flags.bits();
         (*header).virtual_memory_threshold = settings.virtual_memory_threshold.0;
         (*header).signature = layout::HEAP_SIGNATURE;

@@ -30,7 +30,11 @@ unsafe impl Sync for Registry {}
 
 static REGISTRY: Registry = Registry {
     lock: HeapLock::new(CallerLock::None),
-    list: UnsafeCell::new(List { heaps: ptr::null_mut(), length: 0, capacity: 0 }),
+    list: UnsafeCell::new(List {
+        heaps: ptr::null_mut(),
+        length: 0,
+        capacity: 0,
+    }),
 };
 
 static PROCESS_HEAP: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
@@ -49,7 +53,9 @@ impl List {
     fn grow(&mut self) -> bool {
         let bytes = |slots: usize| slots * size_of::<&Heap>();
         let capacity = (2 * self.capacity).max(FIRST_CAPACITY);
-        let Some(grown) = metadata::allocate(bytes(capacity)) else { return false };
+        let Some(grown) = metadata::allocate(bytes(capacity)) else {
+            return false;
+        };
         let grown: *mut &'static Heap = grown.as_ptr().cast();
         if let Some(old) = NonNull::new(self.heaps) {
             // SAFETY: both arrays hold `length` slots and are different pieces.

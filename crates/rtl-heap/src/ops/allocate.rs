@@ -2,8 +2,8 @@
 
 use core::ptr::NonNull;
 
-use crate::backend::split::{self, Request};
 use crate::backend::large;
+use crate::backend::split::{self, Request};
 use crate::entry::EntryFlags;
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
@@ -27,6 +27,9 @@ pub unsafe fn allocate(
     size: usize,
     alignment: usize,
 ) -> Result<NonNull<u8>, Refusal> {
+    if size > heap.settings.maximum_allocation_size {
+        return Err(Refusal::NoMemory);
+    }
     let threshold = heap.settings.virtual_memory_threshold;
     let Some(block_size) =
         extras::block_size(heap, flags, size).filter(|block| fits(*block, alignment, threshold))
@@ -72,9 +75,7 @@ unsafe fn allocate_large(
     size: usize,
     alignment: usize,
 ) -> Result<NonNull<u8>, Refusal> {
-    if !heap.settings.flags.contains(HeapFlags::GROWABLE)
-        || size > heap.settings.maximum_allocation_size
-    {
+    if !heap.settings.flags.contains(HeapFlags::GROWABLE) {
         return Err(Refusal::NoMemory);
     }
     // SAFETY: (1). Its pages are fresh from the system, so they read zero.

@@ -1,7 +1,7 @@
 //! Giving back what is free (5.1).
 
 use crate::backend::blocks::{self, Block};
-use crate::backend::{commit, decommit, segment};
+use crate::backend::{commit, decommit, park, segment};
 use crate::entry::{Entry, EntryFlags};
 use crate::heap::{Heap, State};
 use crate::regions::Backing;
@@ -14,15 +14,24 @@ use crate::units::GRANULE;
 /// 1. The heap's lock is held and `state` is its state.
 pub unsafe fn compact(heap: &Heap, state: &mut State) -> usize {
     // SAFETY: (1).
-    unsafe { segment::release_kept(heap, state) };
+    unsafe {
+        park::release_all(heap, state);
+        segment::release_kept(heap, state);
+    }
     let mut largest = 0;
     for region in state.segments.iter() {
         // SAFETY: (1).
         let record = unsafe { region.as_ref() };
         let first = record.first_block;
         // SAFETY: (1) INV-STARTS.
-        let Some(entry) = (unsafe { heap.key.read(first) }) else { continue };
-        let mut at = Some(Block { region, address: first, entry });
+        let Some(entry) = (unsafe { heap.key.read(first) }) else {
+            continue;
+        };
+        let mut at = Some(Block {
+            region,
+            address: first,
+            entry,
+        });
         while let Some(block) = at {
             if !block.entry.is_busy() {
                 // SAFETY: (1).
@@ -43,20 +52,30 @@ pub unsafe fn compact(heap: &Heap, state: &mut State) -> usize {
 unsafe fn trim(heap: &Heap, state: &mut State, block: &Block) -> usize {
     // SAFETY: (1).
     let record = unsafe { block.region.as_ref() };
-    let Some((from, to)) = decommit::hole_bounds(block) else { return block.entry.size.bytes() };
+    let Some((from, to)) = decommit::hole_bounds(block) else {
+        return block.entry.size.bytes();
+    };
     let from = from.max(record.initial_commit_end);
     let decommits = matches!(record.backing, Backing::Heap | Backing::CallerReserved);
     if decommits && from < to {
         let flags = block.entry.flags | EntryFlags::HOLE;
         // SAFETY: (1); the bounds keep header, links and footer committed.
         unsafe {
-            heap.key.write(block.address, Entry { flags, ..block.entry });
+            heap.key.write(
+                block.address,
+                Entry {
+                    flags,
+                    ..block.entry
+                },
+            );
             commit::take_back(heap, &mut state.accounting, block.region, from, to);
         }
     }
     if !block.entry.flags.contains(EntryFlags::HOLE) && from >= to {
         return block.entry.size.bytes();
     }
-    let hole = record.pages.find(record.page(block.address), record.page(to - 1) + 1, false);
+    let hole = record
+        .pages
+        .find(record.page(block.address), record.page(to - 1) + 1, false);
     (record.base + hole * crate::units::PAGE).saturating_sub(block.address) / GRANULE * GRANULE
 }

@@ -16,9 +16,11 @@ const WIDE_HEADER: HeapFlags = HeapFlags::TAIL_CHECKING_ENABLED
     .union(HeapFlags::CREATE_ENABLE_TRACING);
 const FORCED_SLOT: HeapFlags =
     HeapFlags::VALIDATE_ALL_ENABLED.union(HeapFlags::VALIDATE_PARAMETERS_ENABLED);
-const HEAP_EXTRAS: HeapFlags =
-    WIDE_HEADER.union(FORCED_SLOT).union(HeapFlags::CREATE_ALIGN_16);
-const CALL_EXTRAS: HeapFlags = WIDE_HEADER.union(HeapFlags::SETTABLE_USER_VALUE);
+const HEAP_EXTRAS: HeapFlags = WIDE_HEADER
+    .union(FORCED_SLOT)
+    .union(HeapFlags::CREATE_ALIGN_16);
+/// Flags of a call that make its block larger.
+pub const CALL_EXTRAS: HeapFlags = WIDE_HEADER.union(HeapFlags::SETTABLE_USER_VALUE);
 
 /// The size of the block for `size` bytes: `roundup(max(size, G) + 8, G)` plus what flags of the
 /// heap and the call add (2.6; C066 to C071). `None` when it overflows.
@@ -34,6 +36,12 @@ pub fn block_size(heap: &Heap, call_flags: HeapFlags, size: usize) -> Option<Gra
     Granules::exactly(round_up(bytes, GRANULE)?)
 }
 
+/// [`block_size`] without any extras.
+#[inline]
+pub fn plain_block_size(size: usize) -> Option<Granules> {
+    Granules::exactly(round_up(size.max(GRANULE).checked_add(HEADER)?, GRANULE)?)
+}
+
 #[cold]
 fn extra_bytes(heap_flags: HeapFlags, call_flags: HeapFlags) -> usize {
     let mut bytes = 0;
@@ -45,13 +53,24 @@ fn extra_bytes(heap_flags: HeapFlags, call_flags: HeapFlags) -> usize {
 
 /// Bytes of fill between the data and the user value.
 fn tail_bytes(heap_flags: HeapFlags) -> usize {
-    if heap_flags.contains(HeapFlags::TAIL_CHECKING_ENABLED) { GRANULE } else { 0 }
+    if heap_flags.contains(HeapFlags::TAIL_CHECKING_ENABLED) {
+        GRANULE
+    } else {
+        0
+    }
 }
 
 fn slot_bytes(heap_flags: HeapFlags, call_flags: HeapFlags) -> usize {
-    let forced = if heap_flags.intersects(FORCED_SLOT) { GRANULE } else { 0 };
-    let asked =
-        if call_flags.contains(HeapFlags::SETTABLE_USER_VALUE) { GRANULE } else { 0 };
+    let forced = if heap_flags.intersects(FORCED_SLOT) {
+        GRANULE
+    } else {
+        0
+    };
+    let asked = if call_flags.contains(HeapFlags::SETTABLE_USER_VALUE) {
+        GRANULE
+    } else {
+        0
+    };
     forced + asked
 }
 
@@ -62,10 +81,22 @@ pub fn entry_flags(call_flags: HeapFlags) -> EntryFlags {
         HeapFlags::SETTABLE_USER_VALUE.union(HeapFlags::SETTABLE_USER_FLAGS);
     let mut flags = EntryFlags::empty();
     if call_flags.intersects(REMEMBERED) {
-        flags.set(EntryFlags::USER_VALUE, call_flags.contains(HeapFlags::SETTABLE_USER_VALUE));
-        flags.set(EntryFlags::USER_FLAG1, call_flags.contains(HeapFlags::SETTABLE_USER_FLAG1));
-        flags.set(EntryFlags::USER_FLAG2, call_flags.contains(HeapFlags::SETTABLE_USER_FLAG2));
-        flags.set(EntryFlags::USER_FLAG3, call_flags.contains(HeapFlags::SETTABLE_USER_FLAG3));
+        flags.set(
+            EntryFlags::USER_VALUE,
+            call_flags.contains(HeapFlags::SETTABLE_USER_VALUE),
+        );
+        flags.set(
+            EntryFlags::USER_FLAG1,
+            call_flags.contains(HeapFlags::SETTABLE_USER_FLAG1),
+        );
+        flags.set(
+            EntryFlags::USER_FLAG2,
+            call_flags.contains(HeapFlags::SETTABLE_USER_FLAG2),
+        );
+        flags.set(
+            EntryFlags::USER_FLAG3,
+            call_flags.contains(HeapFlags::SETTABLE_USER_FLAG3),
+        );
     }
     flags
 }
@@ -73,10 +104,22 @@ pub fn entry_flags(call_flags: HeapFlags) -> EntryFlags {
 /// The flags an allocation must have had for a block with these header flags.
 pub fn call_flags(entry: EntryFlags) -> HeapFlags {
     let mut flags = HeapFlags::empty();
-    flags.set(HeapFlags::SETTABLE_USER_VALUE, entry.contains(EntryFlags::USER_VALUE));
-    flags.set(HeapFlags::SETTABLE_USER_FLAG1, entry.contains(EntryFlags::USER_FLAG1));
-    flags.set(HeapFlags::SETTABLE_USER_FLAG2, entry.contains(EntryFlags::USER_FLAG2));
-    flags.set(HeapFlags::SETTABLE_USER_FLAG3, entry.contains(EntryFlags::USER_FLAG3));
+    flags.set(
+        HeapFlags::SETTABLE_USER_VALUE,
+        entry.contains(EntryFlags::USER_VALUE),
+    );
+    flags.set(
+        HeapFlags::SETTABLE_USER_FLAG1,
+        entry.contains(EntryFlags::USER_FLAG1),
+    );
+    flags.set(
+        HeapFlags::SETTABLE_USER_FLAG2,
+        entry.contains(EntryFlags::USER_FLAG2),
+    );
+    flags.set(
+        HeapFlags::SETTABLE_USER_FLAG3,
+        entry.contains(EntryFlags::USER_FLAG3),
+    );
     flags
 }
 

@@ -3,6 +3,7 @@
 pub mod allocate;
 pub mod compact;
 pub mod extras;
+pub mod fast;
 pub mod free;
 pub mod reallocate;
 pub mod size;

@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use crate::backend::blocks::{self, Block, Located};
-use crate::backend::{coalesce, large, split};
+use crate::backend::{coalesce, large, park, split};
 use crate::entry::{Entry, EntryFlags};
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
@@ -58,14 +58,14 @@ pub unsafe fn reallocate(
         return Err(Refusal::NoMemory);
     }
     let plain = flags.difference(
-        HeapFlags::ZERO_MEMORY
-            | HeapFlags::SETTABLE_USER_VALUE
-            | HeapFlags::SETTABLE_USER_FLAGS,
+        HeapFlags::ZERO_MEMORY | HeapFlags::SETTABLE_USER_VALUE | HeapFlags::SETTABLE_USER_FLAGS,
     );
     // SAFETY: (1).
     unsafe {
         let moved = allocate::allocate(heap, state, plain | kept_flags, size, GRANULE)?;
-        moved.as_ptr().copy_from_nonoverlapping(pointer as *const u8, old_size.min(size));
+        moved
+            .as_ptr()
+            .copy_from_nonoverlapping(pointer as *const u8, old_size.min(size));
         zero_growth(moved.as_ptr(), flags, old_size, size);
         copy_value(heap, &located, moved);
         if let Err(refusal) = free::free(heap, state, pointer) {
@@ -127,8 +127,11 @@ unsafe fn resize_block(
 ) -> Result<bool, Refusal> {
     let own = extras::call_flags(block.entry.flags);
     let needed = extras::block_size(heap, flags | own, size)
-        .filter(|needed| *needed <= heap.settings.virtual_memory_threshold);
-    let Some(needed) = needed else { return Ok(false) };
+        .filter(|needed| *needed <= heap.settings.virtual_memory_threshold)
+        .filter(|_| size <= heap.settings.maximum_allocation_size);
+    let Some(needed) = needed else {
+        return Ok(false);
+    };
     // SAFETY: (1).
     let value = unsafe { extras::read_slot(heap, block) };
     let resized = if needed <= block.entry.size {
@@ -160,12 +163,22 @@ unsafe fn shrink(
     let rest = Granules(block.entry.size.0 - needed.0);
     if rest < Granules::MIN_BLOCK {
         let unused = (block.entry.size.bytes() - size) as u8;
-        let resized = Block { entry: Entry { unused, ..block.entry }, ..*block };
+        let resized = Block {
+            entry: Entry {
+                unused,
+                ..block.entry
+            },
+            ..*block
+        };
         // SAFETY: (1).
         unsafe { heap.key.write(block.address, resized.entry) };
         return Ok(resized);
     }
-    let mut entry = Entry { size: needed, unused: (needed.bytes() - size) as u8, ..block.entry };
+    let mut entry = Entry {
+        size: needed,
+        unused: (needed.bytes() - size) as u8,
+        ..block.entry
+    };
     entry.flags.remove(EntryFlags::LAST);
     let resized = Block { entry, ..*block };
     // The rest becomes a busy block for a moment, which is then freed like any other.
@@ -197,7 +210,21 @@ unsafe fn grow(
     user_flags: EntryFlags,
 ) -> Result<Option<Block>, Refusal> {
     // SAFETY: (1).
-    let Some(free) = unsafe { blocks::next(heap, block) }? else { return Ok(None) };
+    let Some(mut free) = unsafe { blocks::next(heap, block) }? else {
+        return Ok(None);
+    };
+    let mut block = *block;
+    if free.entry.is_parked() {
+        // SAFETY: (1). What was parked may merge with what lies behind it: look again.
+        unsafe {
+            park::release_all(heap, state);
+            block.entry = heap.key.read(block.address).unwrap_or(block.entry);
+            match blocks::next(heap, &block)? {
+                Some(next) => free = next,
+                None => return Ok(None),
+            }
+        }
+    }
     let more = Granules(needed.0 - block.entry.size.0);
     if free.entry.is_busy() || free.entry.size < more {
         return Ok(None);
@@ -209,7 +236,11 @@ unsafe fn grow(
     if !user_flags.is_empty() {
         flags = flags.difference(EntryFlags::USER_FLAGS) | user_flags;
     }
-    let entry = Entry { size: total, unused: (total.bytes() - size) as u8, flags };
+    let entry = Entry {
+        size: total,
+        unused: (total.bytes() - size) as u8,
+        flags,
+    };
     let region = block.region.as_ptr();
     // SAFETY: (1): the free block's header is inside the grown block from here on.
     unsafe {
@@ -217,5 +248,5 @@ unsafe fn grow(
         (*region).starts.clear(granule);
         heap.key.write(block.address, entry);
     }
-    Ok(Some(Block { entry, ..*block }))
+    Ok(Some(Block { entry, ..block }))
 }

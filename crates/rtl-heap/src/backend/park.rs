@@ -1,0 +1,73 @@
+//! Taking parked blocks out again, the long way. See [`crate::lookaside`]; the short way is
+//! `ops::fast`.
+
+use crate::backend::blocks::{self, Block};
+use crate::backend::coalesce;
+use crate::backend::split::Request;
+use crate::entry::Entry;
+use crate::failure::{FailureKind, Refusal};
+use crate::heap::{Heap, State};
+use crate::regions;
+
+/// A parked block of exactly the size of `request`, busy again.
+///
+/// # Errors
+/// Its header was overwritten since it was parked.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+#[inline]
+pub unsafe fn unpark(
+    heap: &Heap,
+    state: &mut State,
+    request: &Request,
+) -> Result<Option<Block>, Refusal> {
+    let Some(address) = state.lookaside.pop(request.size) else {
+        return Ok(None);
+    };
+    // SAFETY: (1) INV-PARKED: it is a block of this heap.
+    let block = unsafe { parked_block(heap, address) }?;
+    let entry = Entry {
+        unused: (request.size.bytes() - request.requested) as u8,
+        flags: block.entry.flags | request.flags,
+        ..block.entry
+    };
+    // SAFETY: (1).
+    unsafe { heap.key.write(address, entry) };
+    Ok(Some(Block { entry, ..block }))
+}
+
+/// # Safety
+/// 1. The heap's lock is held; `address` was parked.
+#[inline]
+unsafe fn parked_block(heap: &Heap, address: usize) -> Result<Block, Refusal> {
+    // SAFETY: (1).
+    let entry = unsafe { heap.key.read(address) }.filter(|entry| entry.is_parked());
+    match (entry, regions::find(address)) {
+        (Some(entry), Some(region)) => Ok(Block {
+            region,
+            address,
+            entry,
+        }),
+        _ => Err(blocks::failure(heap, FailureKind::EntryCorruption, address).into()),
+    }
+}
+
+/// Releases every parked block. Says whether there was one.
+///
+/// A block that was damaged, or lies beside damage, stays as it is: nobody's, and never reused.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+pub unsafe fn release_all(heap: &Heap, state: &mut State) -> bool {
+    let mut any = false;
+    while let Some(address) = state.lookaside.pop_any() {
+        any = true;
+        // SAFETY: (1).
+        if let Ok(block) = unsafe { parked_block(heap, address) } {
+            // SAFETY: (1): a parked block is nobody's.
+            let _ = unsafe { coalesce::release(heap, state, &block) };
+        }
+    }
+    any
+}
