@@ -22,6 +22,11 @@ mod linux;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use linux::*;
 
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub use macos::*;
+
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
@@ -30,8 +35,15 @@ pub use windows::*;
 #[cfg(unix)]
 mod posix;
 
-#[cfg(any(windows, target_os = "macos"))]
+#[cfg(any(target_os = "macos", windows))]
 mod keyed;
+#[cfg(any(target_os = "macos", windows))]
+mod late;
 
-#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "macos",
+    windows
+)))]
 compile_error!("no such system: docs/PORTING.md says what a port has to provide");

@@ -7,3 +7,4 @@ pub mod mapping;
 pub mod placement;
 pub mod process;
 pub mod stderr;
+pub mod survey;

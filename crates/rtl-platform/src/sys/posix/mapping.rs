@@ -113,13 +113,19 @@ pub unsafe fn decommit(at: NonNull<u8>, size: usize) -> Result<(), VmError> {
     // SAFETY: the caller's promise covers the fixed mapping.
     match unsafe { map(address, size, Protection::NoAccess, libc::MAP_FIXED) } {
         Ok(_) => {
-            memory::remapped(at, size);
+            memory::name(at, size);
             Ok(())
         }
         // The system's list of mappings is full. The contents can go without a new mapping, and
         // then all that is missing is the fault on a stray access.
-        // SAFETY: the caller's promise.
-        Err(error) => unsafe { memory::discard(at, size) }.map_err(|()| error),
+        Err(error) => {
+            // SAFETY: the caller's promise.
+            if unsafe { memory::discard(at, size) } {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
     }
 }
 

@@ -10,26 +10,65 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::mapping::{host_page_size, map, unmap};
 use crate::pages::{ALLOCATION_GRANULARITY, ceiling, floor};
+use crate::sys::memory;
 use crate::vm::{Protection, VmError};
 
 /// Reservations go below this address; 0 until the first one.
 static CEILING: AtomicUsize = AtomicUsize::new(0);
 
-/// How far, in bytes, below the system's own choice, and below a place that was taken, we look for
-/// room: far enough that the system, which fills from the top, rarely gets in our way. Where
-/// addresses are scarce we stay close.
-const DISTANCE: usize = if usize::BITS < 64 { 0 } else { 1 << 36 };
+/// How far, in bytes, below a place that was taken the search goes on.
+const JUMP: usize = if usize::BITS < 64 { 1 << 20 } else { 1 << 36 };
 
 /// Nothing is looked for below this address, which leaves alone what is scarce: the low addresses
 /// that windows want.
 const FLOOR: usize = if usize::BITS < 64 { 1 << 26 } else { 1 << 36 };
 
-/// Reserves `size` bytes (a multiple of the host's page) at a multiple of 64 KiB, all committed
-/// with `protection` or, if there is none, not at all.
+/// Reserves `size` bytes anywhere, all committed with `protection` if there is one.
 pub fn reserve(size: usize, protection: Option<Protection>) -> Result<NonNull<u8>, VmError> {
-    let protection = protection.unwrap_or(Protection::NoAccess);
+    let size = whole_pages(size)?;
+    let base = aligned(size, protection.unwrap_or(Protection::NoAccess))?;
+    memory::name(base, size);
+    Ok(base)
+}
+
+/// Reserves `size` bytes at `at`, if all of the room there is free.
+pub fn reserve_at(at: usize, size: usize) -> Result<NonNull<u8>, VmError> {
+    let size = whole_pages(size)?;
+    // SAFETY: not a fixed mapping, or one that takes no room in use.
+    let base = unsafe { map(at, size, Protection::NoAccess, memory::IN_PLACE) }?;
+    if base.as_ptr().addr() == at {
+        memory::name(base, size);
+        return Ok(base);
+    }
+    // SAFETY: mapped just above, and known to nobody. Should it fail, address space is lost.
+    let _ = unsafe { unmap(base, size) };
+    Err(VmError::OutOfMemory)
+}
+
+/// Gives a whole reservation back.
+///
+/// # Safety
+///
+/// The range is one reservation, and nothing in it is in use.
+pub unsafe fn release(base: NonNull<u8>, size: usize) -> Result<(), VmError> {
+    // SAFETY: the caller's promise.
+    unsafe { unmap(base, size) }?;
+    // If it was the newest, its place is the next to be taken.
+    let start = base.as_ptr().addr();
+    if let Some(end) = ceiling(start + size, ALLOCATION_GRANULARITY) {
+        let _ = CEILING.compare_exchange(start, end, Ordering::Relaxed, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn whole_pages(size: usize) -> Result<usize, VmError> {
+    ceiling(size, host_page_size()).ok_or(VmError::OutOfMemory)
+}
+
+/// Maps `size` bytes (a multiple of the host's page) at a multiple of 64 KiB.
+fn aligned(size: usize, protection: Protection) -> Result<NonNull<u8>, VmError> {
     let Some(hint) = claim(size) else {
-        return reserve_anywhere(size, protection);
+        return trimmed(size, protection);
     };
     // SAFETY: not a fixed mapping.
     let at = unsafe { map(hint, size, protection, 0) }?;
@@ -39,16 +78,8 @@ pub fn reserve(size: usize, protection: Option<Protection>) -> Result<NonNull<u8
     // SAFETY: mapped just above, and known to nobody. Should it fail, address space is lost, which
     // is no reason to fail the caller.
     let _ = unsafe { unmap(at, size) };
-    move_below(hint.saturating_sub(DISTANCE));
-    reserve_anywhere(size, protection)
-}
-
-/// Tells that the reservation of `size` bytes at `base` is gone: if it was the newest, its place
-/// is the next to be taken.
-pub fn released(base: usize, size: usize) {
-    if let Some(end) = ceiling(base + size, ALLOCATION_GRANULARITY) {
-        let _ = CEILING.compare_exchange(base, end, Ordering::Relaxed, Ordering::Relaxed);
-    }
+    move_below(hint.saturating_sub(JUMP));
+    trimmed(size, protection)
 }
 
 fn is_aligned(at: NonNull<u8>) -> bool {
@@ -73,7 +104,7 @@ fn claim(size: usize) -> Option<usize> {
 }
 
 /// Maps too much, and unmaps what is not aligned.
-fn reserve_anywhere(size: usize, protection: Protection) -> Result<NonNull<u8>, VmError> {
+fn trimmed(size: usize, protection: Protection) -> Result<NonNull<u8>, VmError> {
     let slack = ALLOCATION_GRANULARITY - host_page_size();
     let mapped = size.checked_add(slack).ok_or(VmError::OutOfMemory)?;
     // SAFETY: not a fixed mapping.
@@ -94,7 +125,7 @@ fn reserve_anywhere(size: usize, protection: Protection) -> Result<NonNull<u8>, 
         let _ = unsafe { unmap(end, tail) };
     }
     if CEILING.load(Ordering::Relaxed) == 0 {
-        move_below(base.as_ptr().addr().saturating_sub(DISTANCE));
+        move_below(memory::ceiling_for(base.as_ptr().addr()));
     }
     Ok(base)
 }

@@ -1,38 +1,31 @@
-//! Waiting by `WaitOnAddress`, which Windows has had since version 8 and which is therefore looked
-//! up when a thread first has to wait.
+//! Waiting by `WaitOnAddress`, which Windows has had since version 8.
 
-use core::ffi::c_void;
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering, fence};
+use core::ffi::{CStr, c_void};
+use core::sync::atomic::AtomicU32;
 
-use windows_sys::Win32::Foundation::{FARPROC, HMODULE};
+use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Threading::{INFINITE, Sleep, SwitchToThread};
 use windows_sys::w;
 
 use super::last_error::kept;
+use crate::sys::late::Late;
 
 type WaitOnAddress = unsafe extern "system" fn(*const c_void, *const c_void, usize, u32) -> i32;
 type WakeByAddress = unsafe extern "system" fn(*const c_void);
 
-const UNKNOWN: u8 = 0;
-const PRESENT: u8 = 1;
-const ABSENT: u8 = 2;
-
-static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
-static WAIT: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
-static WAKE_ONE: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
-static WAKE_ALL: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+/// `WaitOnAddress`, `WakeByAddressSingle`, `WakeByAddressAll`.
+static FUNCTIONS: Late<3> = Late::new();
 
 /// Sleeps while `word` holds `expected`.
 pub fn wait(word: &AtomicU32, expected: u32) {
-    if !is_present() {
+    let Some([function, _, _]) = FUNCTIONS.get(look_up) else {
         // SAFETY: takes a number.
         unsafe { Sleep(1) };
         return;
-    }
-    // SAFETY: the pointer was stored before the state became `PRESENT`, and is this function's.
-    let wait_on_address: WaitOnAddress =
-        unsafe { core::mem::transmute(WAIT.load(Ordering::Relaxed)) };
+    };
+    // SAFETY: the function of that name has this type.
+    let wait_on_address: WaitOnAddress = unsafe { core::mem::transmute(function) };
     let expected = core::ptr::from_ref(&expected).cast();
     // A failure is a wake without a reason, which the caller expects.
     let _ = kept(|| {
@@ -43,12 +36,18 @@ pub fn wait(word: &AtomicU32, expected: u32) {
 
 /// Wakes one sleeper.
 pub fn wake_one(word: &AtomicU32) {
-    wake(word, &WAKE_ONE);
+    if let Some([_, function, _]) = FUNCTIONS.known() {
+        // SAFETY: `WakeByAddressSingle`.
+        unsafe { wake(function, word) };
+    }
 }
 
 /// Wakes every sleeper.
 pub fn wake_all(word: &AtomicU32) {
-    wake(word, &WAKE_ALL);
+    if let Some([_, _, function]) = FUNCTIONS.known() {
+        // SAFETY: `WakeByAddressAll`.
+        unsafe { wake(function, word) };
+    }
 }
 
 /// Lets another thread run.
@@ -57,50 +56,34 @@ pub fn pause() {
     unsafe { SwitchToThread() };
 }
 
-/// Wakes, unless nobody can be asleep because nobody has looked the functions up: a waker must not
-/// wait for the loader's lock, which a sleeper may hold.
-fn wake(word: &AtomicU32, function: &AtomicPtr<c_void>) {
-    // Pairs with the fence in `is_present`: either we see the functions, or the sleeper-to-be sees
-    // the word changed.
-    fence(Ordering::SeqCst);
-    if STATE.load(Ordering::Acquire) != PRESENT {
-        return;
-    }
-    // SAFETY: the pointer was stored before the state became `PRESENT`, and is such a function's.
-    let wake_by_address: WakeByAddress =
-        unsafe { core::mem::transmute(function.load(Ordering::Relaxed)) };
+/// # Safety
+///
+/// `function` is one of the two that wake.
+unsafe fn wake(function: *mut c_void, word: &AtomicU32) {
+    // SAFETY: the caller's promise.
+    let wake_by_address: WakeByAddress = unsafe { core::mem::transmute(function) };
     // SAFETY: the address is used as a name only.
     unsafe { wake_by_address(word.as_ptr().cast()) };
 }
 
-fn is_present() -> bool {
-    match STATE.load(Ordering::Acquire) {
-        UNKNOWN => look_up(),
-        state => state == PRESENT,
-    }
-}
-
-fn look_up() -> bool {
-    let found = kept(|| {
+fn look_up() -> Option<[*mut c_void; 3]> {
+    kept(|| {
         // SAFETY: a constant string; the module is loaded as long as the process lives.
         let module = unsafe { GetModuleHandleW(w!("kernelbase.dll")) };
         if module.is_null() {
             return None;
         }
-        WAIT.store(function(module, c"WaitOnAddress")?, Ordering::Relaxed);
-        WAKE_ONE.store(function(module, c"WakeByAddressSingle")?, Ordering::Relaxed);
-        WAKE_ALL.store(function(module, c"WakeByAddressAll")?, Ordering::Relaxed);
-        Some(())
+        Some([
+            function(module, c"WaitOnAddress")?,
+            function(module, c"WakeByAddressSingle")?,
+            function(module, c"WakeByAddressAll")?,
+        ])
     })
-    .is_ok();
-    // Release publishes the three pointers; see `wake` for the fence.
-    STATE.store(if found { PRESENT } else { ABSENT }, Ordering::Release);
-    fence(Ordering::SeqCst);
-    found
+    .ok()
 }
 
-fn function(module: HMODULE, name: &core::ffi::CStr) -> Option<*mut c_void> {
+fn function(module: HMODULE, name: &CStr) -> Option<*mut c_void> {
     // SAFETY: a loaded module, and a string that ends in a zero.
-    let found: FARPROC = unsafe { GetProcAddress(module, name.as_ptr().cast()) };
+    let found = unsafe { GetProcAddress(module, name.as_ptr().cast()) };
     found.map(|function| function as *mut c_void)
 }

@@ -1,0 +1,10 @@
+//! macOS.
+
+pub mod memory;
+pub mod random;
+pub mod regions;
+pub mod stack;
+pub mod thread;
+pub mod wait;
+
+pub use super::posix::{errno, fork, process, stderr};

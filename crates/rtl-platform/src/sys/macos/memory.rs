@@ -1,0 +1,36 @@
+//! Virtual memory on macOS.
+
+use core::ptr::NonNull;
+
+pub use crate::sys::posix::mapping::{commit, decommit, host_page_size, protect};
+pub use crate::sys::posix::placement::{release, reserve, reserve_at};
+pub use crate::sys::posix::survey::query;
+
+/// The descriptor `mmap` takes for memory without a file: a tag, by which `vmmap` and Instruments
+/// tell our memory from others' (the first of those that are free for applications).
+pub const ANONYMOUS_FD: i32 = 240 << 24;
+
+/// What keeps `mmap` from any place but the one asked for: nothing here. It begins to look there.
+pub const IN_PLACE: i32 = 0;
+
+/// The address below which to look for room. The system fills from the bottom, so a random place
+/// in the middle of the address space, far from what it keeps for itself, is free.
+pub fn ceiling_for(_choice: usize) -> usize {
+    const MIDDLE: usize = 0x3000_0000_0000;
+    MIDDLE + ((crate::random::u64() as usize & 0xfff) << 32)
+}
+
+/// The tag has named the memory already.
+pub fn name(_at: NonNull<u8>, _size: usize) {}
+
+/// Drops the contents of a range without a new mapping. No advice promises zeroes here, so they
+/// are written.
+///
+/// # Safety
+///
+/// The range is the caller's, committed and writable, and nothing in it is in use.
+pub unsafe fn discard(at: NonNull<u8>, size: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { at.write_bytes(0, size) };
+    true
+}

@@ -1,0 +1,23 @@
+//! The thread's stack, whose limits the thread's own structure holds.
+
+use crate::sys::posix::frames;
+
+/// Captures the callers of the caller.
+#[inline(never)]
+pub fn capture(frames: &mut [usize]) -> usize {
+    let frame = frames::frame_pointer();
+    let here = 0_usize;
+    let stack_pointer = core::ptr::from_ref(&here).addr();
+    // SAFETY: takes nothing.
+    let own = unsafe { libc::pthread_self() };
+    // SAFETY: the thread is the current one.
+    let end = unsafe { libc::pthread_get_stackaddr_np(own) }.addr();
+    // SAFETY: the thread is the current one.
+    let size = unsafe { libc::pthread_get_stacksize_np(own) };
+    // On a signal's or a fiber's stack the limits are not known.
+    if stack_pointer > end || end - stack_pointer > size {
+        return 0;
+    }
+    // SAFETY: 1: the stack can be read from the stack pointer up to its end.
+    unsafe { frames::walk(frame, stack_pointer, end, frames) }
+}
