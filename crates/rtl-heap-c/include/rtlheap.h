@@ -130,6 +130,7 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_raise_routine(rtlheap_raise_routine routine, 
 #define RTLHEAP_FAILURE_INVALID_ARGUMENT 9       /* the address is no block of the heap */
 #define RTLHEAP_FAILURE_CROSS_HEAP_OPERATION 12  /* the block belongs to another heap */
 #define RTLHEAP_FAILURE_FREE_LISTS_CORRUPTION 13 /* the links of a free block were overwritten */
+#define RTLHEAP_FAILURE_INVALID_HANDLE 19        /* the handle is no heap */
 
 /* Misuse of a call, or damage to a heap. */
 typedef struct rtlheap_failure {
@@ -138,7 +139,7 @@ typedef struct rtlheap_failure {
     HANDLE heap;      /* the heap of the call */
     PVOID address;    /* what the caller passed, or the block that is damaged */
     HANDLE owner;     /* the heap that the address belongs to, if that is another one */
-    const char *text; /* what happened, in a few words */
+    const char *text; /* what happened, in a few words; during the call only */
 } rtlheap_failure;
 
 /*
