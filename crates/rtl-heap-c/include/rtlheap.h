@@ -88,11 +88,7 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_last_status_storage(rtlheap_get_last_status_r
 
 /* Opaque. It must stay where it is from its initialisation to its deletion. */
 typedef struct _ERESOURCE {
-#if UINTPTR_MAX > 0xFFFFFFFFu
-    ULONG_PTR Opaque[13];
-#else
-    ULONG_PTR Opaque[14];
-#endif
+    ULONG_PTR Opaque[sizeof(void *) == 8 ? 13 : 14];
 } ERESOURCE, *PERESOURCE;
 
 RTLHEAP_FN(NTSTATUS, ExInitializeResourceLite, (PERESOURCE Resource));
