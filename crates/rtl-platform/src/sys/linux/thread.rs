@@ -53,9 +53,14 @@ fn key() -> Option<libc::pthread_key_t> {
     }
 }
 
+/// Runs when a thread ends that has a value for the key.
+///
+/// # Safety
+///
+/// 1. `value` is the current thread's block, and the thread is ending.
 unsafe extern "C" fn destructor(value: *mut libc::c_void) {
     if let Some(block) = NonNull::new(value.cast()) {
-        // SAFETY: 1: only `watch_exit` stores values, and stores the thread's own block.
+        // SAFETY: 1.
         unsafe { ThreadBlock::leave(block) };
     }
 }
