@@ -152,5 +152,7 @@ fn live_block(heap: &Heap, pointer: usize) -> Option<(usize, Payload)> {
     }
     // SAFETY: INV-STARTS; the lock is held.
     let payload = unsafe { heap.key.read_payload(block) }?;
-    payload.is_live().then_some((block, payload))
+    let sound = block + payload.size().bytes() <= region.end
+        && payload.requested() <= payload.size().bytes();
+    (sound && payload.is_live()).then_some((block, payload))
 }
