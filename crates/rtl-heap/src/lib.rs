@@ -38,7 +38,7 @@ mod entry;
 mod face;
 pub mod failure;
 pub mod flags;
-pub mod fork;
+mod fork;
 mod free_index;
 mod heap;
 pub mod heap_lock;
