@@ -205,10 +205,15 @@ pub unsafe fn free_at_once(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8)
     unsafe { ops::fast::free_alone(heap.0, flags, pointer as usize) }
 }
 
+/// [`free`] without the short path, for faces that have tried it.
+///
+/// # Errors
+/// As for [`free`].
+///
 /// # Safety
 /// 1. As for [`free`].
 #[inline(never)]
-unsafe fn free_the_long_way(
+pub unsafe fn free_the_long_way(
     heap: HeapHandle,
     flags: HeapFlags,
     pointer: *mut u8,
