@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 use rtl_heap_tests::model::machine::{self, Machine, System};
 use rtl_heap_tests::model::operation::operations;
-use rtl_heap_tests::model::shape::{Routine, Shape, Subject, routine_shapes, set_routine, shapes};
+use rtl_heap_tests::model::shape::{Shape, routine_shapes, shapes};
+use rtl_heap_tests::model::subject::{Routine, Subject, set_routine};
 use rtl_heap_tests::model::{OPERATIONS, config};
 
 proptest! {
@@ -21,7 +22,7 @@ proptest! {
 
 proptest! {
     // The same machine as above on what most programs use, where each case is a longer life.
-    #![proptest_config(ProptestConfig { cases: config().cases / 16 + 1, ..config() })]
+    #![proptest_config(ProptestConfig { cases: config().cases / 32 + 1, ..config() })]
 
     #[test]
     fn a_plain_heap_lives_long(operations in operations(8 * OPERATIONS)) {
