@@ -19,7 +19,7 @@
 //! | looking | `inspect` |
 //! | operations | `ops` |
 //! | back end | `backend`: segments, blocks, commit, large blocks |
-//! | life | `lifecycle`: create, destroy, the process's list; [`fork`] |
+//! | life | `lifecycle`: create, destroy, the process's list; `fork` |
 //! | state | `heap`, `free_index`, `lookaside`, `regions`, `metadata` |
 //! | formats | `entry` (block header), `layout` (NT's header) |
 //! | words | [`flags`], [`status`], [`limits`], [`params`], `units` |
