@@ -18,9 +18,10 @@
 //! | faces | [`Heap`], [`ProcessHeap`], [`nt`] |
 //! | looking | `inspect` |
 //! | operations | `ops` |
+//! | front end | `frontend`: activation, slots, the supply of slabs |
 //! | back end | `backend`: segments, blocks, commit, large blocks |
 //! | life | `lifecycle`: create, destroy, the process's list; [`fork`] |
-//! | state | `heap`, `free_index`, `lookaside`, `regions`, `metadata` |
+//! | state | `heap`, `free_index`, `lookaside`, `buckets`, `slab`, `regions`, `metadata` |
 //! | formats | `entry` (block header), `layout` (NT's header) |
 //! | words | [`flags`], [`status`], [`limits`], [`params`], `units` |
 
@@ -33,6 +34,7 @@
 
 mod backend;
 mod bits;
+mod buckets;
 pub mod caller_memory;
 mod entry;
 mod face;
@@ -40,6 +42,7 @@ pub mod failure;
 pub mod flags;
 pub mod fork;
 mod free_index;
+mod frontend;
 mod heap;
 pub mod heap_lock;
 pub mod hooks;
@@ -55,6 +58,7 @@ mod ops;
 pub mod params;
 mod regions;
 pub mod report;
+mod slab;
 pub mod status;
 mod system_vm;
 mod units;

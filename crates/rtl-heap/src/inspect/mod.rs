@@ -1,3 +1,4 @@
 //! Looking at a heap without changing it.
 
+pub mod summary;
 pub mod validate;

@@ -13,6 +13,7 @@ pub use crate::lifecycle::create::CreateRequest;
 use crate::backend::blocks;
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
+use crate::frontend::slots;
 use crate::heap::{Accounting, Guard, Heap};
 use crate::hooks::{self, HeapException};
 use crate::inspect;
@@ -146,6 +147,12 @@ pub unsafe fn reallocate(
 ) -> Result<NonNull<u8>, Status> {
     let heap = entered_heap(heap)?;
     let flags = flags | heap.settings.force_flags;
+    // SAFETY: (1).
+    if let Some(moved) =
+        unsafe { ops::reallocate::move_slot(heap, flags, pointer as usize, size) }
+    {
+        return moved.map_err(conclude);
+    }
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
         return Err(Status::NO_MEMORY);
@@ -192,6 +199,9 @@ unsafe fn free_the_long_way(
         return Ok(());
     }
     let heap = entered_heap(heap)?;
+    if let Some(freed) = slots::free(heap, pointer as usize) {
+        return freed.map_err(|failure| conclude(failure.into()));
+    }
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
         return Err(Status::INVALID_PARAMETER);
@@ -227,6 +237,9 @@ fn size_the_long_way(
     pointer: *const u8,
 ) -> Result<usize, Status> {
     let heap = entered_heap(heap)?;
+    if let Some(found) = slots::with_slot(heap, pointer as usize, |slot| slot.requested) {
+        return found.map_err(|failure| conclude(failure.into()));
+    }
     let guard = heap.enter(flags);
     // SAFETY: the guard holds the lock.
     let result = unsafe { ops::size::size(guard.heap, pointer as usize) };
@@ -316,6 +329,11 @@ pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) 
     let Some(heap) = Heap::at(heap.0) else {
         return false;
     };
+    if let Some(pointer) = pointer
+        && let Some(found) = slots::with_slot(heap, pointer as usize, drop)
+    {
+        return found.is_ok();
+    }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
@@ -353,8 +371,8 @@ pub fn compact(heap: HeapHandle, flags: HeapFlags) -> Result<usize, Status> {
 pub fn accounting(heap: HeapHandle) -> Result<Accounting, Status> {
     let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
     let mut guard = heap.enter(HeapFlags::empty());
-    let (_, state) = guard.parts();
-    Ok(state.accounting)
+    let (heap, state) = guard.parts();
+    Ok(inspect::summary::accounting(heap, state))
 }
 
 /// What the library's own reservation table says about an address.

@@ -8,12 +8,10 @@ use core::sync::atomic::Ordering;
 
 use crate::entry::{Payload, USER_OFFSET};
 use crate::flags::HeapFlags;
+use crate::frontend::{activation, slots};
 use crate::heap::Heap;
 use crate::ops::extras;
 use crate::regions;
-
-/// Flags of a call that make its block more than plain.
-const NOT_PLAIN: HeapFlags = extras::CALL_EXTRAS.union(HeapFlags::SETTABLE_USER_FLAGS);
 
 /// A parked block for `size` bytes from the heap whose handle `heap` is, any bit pattern; `None`
 /// for the long way.
@@ -22,8 +20,11 @@ pub fn allocate(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8
     let heap = Heap::at(heap)?;
     let flags = flags | heap.settings.force_flags;
     let granules = extras::plain_block_size(size)?;
-    if !heap.settings.parks || flags.intersects(NOT_PLAIN) {
+    if !heap.settings.parks || flags.intersects(extras::NOT_PLAIN) {
         return None;
+    }
+    if let Some(slot) = slots::allocate(heap, flags, size, granules) {
+        return Some(slot);
     }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
@@ -34,6 +35,7 @@ pub fn allocate(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8
     // SAFETY: as above.
     unsafe { heap.key.write_payload(block, payload.unpark(size)) };
     state.accounting.add_live(size);
+    activation::note_request(heap, state, granules);
     drop(guard);
     let user = (block + USER_OFFSET) as *mut u8;
     if flags.contains(HeapFlags::ZERO_MEMORY) {
@@ -53,6 +55,10 @@ pub unsafe fn free(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
     let Some(heap) = Heap::at(heap).filter(|heap| heap.settings.parks) else {
         return false;
     };
+    if let Some(freed) = slots::free(heap, pointer) {
+        // Misuse takes the long way, which finds it again and reports it.
+        return freed.is_ok();
+    }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
     match live_block(heap, pointer) {
@@ -71,6 +77,9 @@ pub unsafe fn free(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
 #[inline(always)]
 pub fn size(heap: usize, flags: HeapFlags, pointer: usize) -> Option<usize> {
     let heap = Heap::at(heap)?;
+    if let Some(found) = slots::with_slot(heap, pointer, |slot| slot.requested) {
+        return found.ok();
+    }
     let guard = heap.enter(flags);
     live_block(guard.heap, pointer).map(|(_, payload)| payload.requested())
 }
