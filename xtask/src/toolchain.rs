@@ -92,7 +92,7 @@ pub const WINE_ENVIRONMENT: &[(&str, &str)] = &[
 pub const PROPTEST_CASES_ELSEWHERE: &str = "64";
 /// valgrind is fifty times slower than the machine, miri more.
 pub const PROPTEST_CASES_INTERPRETED: &str = "4";
-/// The long run of the model does more: times the operations of a case, about a million operations.
+/// The long run of the model: a case is 256 operations, so this is a million.
 pub const PROPTEST_CASES_LONG: &str = "4000";
 
 /// What a program that links the static library links besides: Rust's standard library asks for it.

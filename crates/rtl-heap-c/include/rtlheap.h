@@ -88,11 +88,7 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_last_status_storage(rtlheap_get_last_status_r
 
 /* Opaque. It must stay where it is from its initialisation to its deletion. */
 typedef struct _ERESOURCE {
-#if UINTPTR_MAX > 0xFFFFFFFFu
-    ULONG_PTR Opaque[13];
-#else
-    ULONG_PTR Opaque[14];
-#endif
+    ULONG_PTR Opaque[sizeof(void *) == 8 ? 13 : 14];
 } ERESOURCE, *PERESOURCE;
 
 RTLHEAP_FN(NTSTATUS, ExInitializeResourceLite, (PERESOURCE Resource));
@@ -130,6 +126,7 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_raise_routine(rtlheap_raise_routine routine, 
 #define RTLHEAP_FAILURE_INVALID_ARGUMENT 9       /* the address is no block of the heap */
 #define RTLHEAP_FAILURE_CROSS_HEAP_OPERATION 12  /* the block belongs to another heap */
 #define RTLHEAP_FAILURE_FREE_LISTS_CORRUPTION 13 /* the links of a free block were overwritten */
+#define RTLHEAP_FAILURE_INVALID_HANDLE 19        /* the handle is no heap */
 
 /* Misuse of a call, or damage to a heap. */
 typedef struct rtlheap_failure {
@@ -138,7 +135,7 @@ typedef struct rtlheap_failure {
     HANDLE heap;      /* the heap of the call */
     PVOID address;    /* what the caller passed, or the block that is damaged */
     HANDLE owner;     /* the heap that the address belongs to, if that is another one */
-    const char *text; /* what happened, in a few words */
+    const char *text; /* what happened, in a few words; during the call only */
 } rtlheap_failure;
 
 /*

@@ -33,7 +33,7 @@ pub struct rtlheap_failure {
     pub address: PVOID,
     /// The heap that the address belongs to, if that is another one.
     pub owner: HANDLE,
-    /// What happened, as a C string that lives for ever.
+    /// What happened, as a C string that lives as long as the call.
     pub text: *const c_char,
 }
 
@@ -45,15 +45,17 @@ pub type rtlheap_corruption_handler =
 static HANDLER: Routine<rtlheap_corruption_handler> = Routine::none();
 static CONTEXT: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
+/// Longest text of a failure with the NUL behind it, in bytes.
+const TEXT_LENGTH: usize = 128;
+
 /// What happened, as C text.
-const fn text(kind: FailureKind) -> &'static core::ffi::CStr {
-    match kind {
-        FailureKind::EntryCorruption => c"the header of a block was overwritten",
-        FailureKind::BlockNotBusy => c"the block is not in use (freed before?)",
-        FailureKind::InvalidArgument => c"the address is not a block of the heap",
-        FailureKind::CrossHeapOperation => c"the block belongs to another heap",
-        FailureKind::FreeListsCorruption => c"the links of a free block were overwritten",
+fn text(kind: FailureKind) -> [u8; TEXT_LENGTH] {
+    let mut buffer = [0; TEXT_LENGTH];
+    let room = &mut buffer[..TEXT_LENGTH - 1];
+    for (byte, letter) in room.iter_mut().zip(kind.text().bytes()) {
+        *byte = letter;
     }
+    buffer
 }
 
 /// Hands a failure to the registered handler.
@@ -61,15 +63,17 @@ fn tell(failure: &HeapFailure) {
     let Some(handler) = HANDLER.load() else {
         return;
     };
+    let text = text(failure.kind);
     let told = rtlheap_failure {
         size: size_of::<rtlheap_failure>(),
         kind: failure.kind as ULONG,
         heap: ptr::without_provenance_mut(failure.heap),
         address: ptr::without_provenance_mut(failure.address),
         owner: ptr::without_provenance_mut(failure.owner),
-        text: text(failure.kind).as_ptr(),
+        text: text.as_ptr().cast(),
     };
-    // SAFETY: the registrar promised that it may be called on any thread; `told` outlives the call.
+    // SAFETY: the registrar promised that it may be called on any thread; `told` and its
+    // text outlive the call.
     unsafe { handler(&raw const told, CONTEXT.load(Ordering::Relaxed)) }
 }
 
@@ -150,15 +154,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_texts_are_those_of_the_core() {
+    fn a_text_is_whole_and_ends_with_a_nul() {
         for kind in [
             FailureKind::EntryCorruption,
-            FailureKind::BlockNotBusy,
-            FailureKind::InvalidArgument,
-            FailureKind::CrossHeapOperation,
             FailureKind::FreeListsCorruption,
         ] {
-            assert_eq!(text(kind).to_str(), Ok(kind.text()));
+            let buffer = text(kind);
+            let text = core::ffi::CStr::from_bytes_until_nul(&buffer).expect("a NUL at the end");
+            assert_eq!(text.to_str(), Ok(kind.text()));
         }
     }
 }

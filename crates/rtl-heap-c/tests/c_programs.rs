@@ -237,6 +237,20 @@ fn memory_comes_from_the_operations_of_the_program() {
 }
 
 #[test]
+fn the_library_stays_when_it_is_closed() {
+    let library = installation()
+        .join("lib")
+        .join(format!("{DLL_PREFIX}rtlheap{DLL_SUFFIX}"));
+    let define = format!("-DLIBRARY=\"{}\"", library.display());
+    // Linked with none of its names used; what it calls, it finds with dlsym.
+    passes(
+        "unload.c",
+        Link::Dynamic,
+        &["-std=gnu99", "-pthread", "-Wl,--as-needed", &define],
+    );
+}
+
+#[test]
 fn an_exception_of_cpp_passes_through_the_library() {
     passes(
         "raise.cpp",

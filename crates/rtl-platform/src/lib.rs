@@ -12,7 +12,7 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | face | `os`, `wait`, `thread`, `random`, `fork`, `stack`, `stderr`, `process`, `errno` | `sys`, contract |
+//! | face | `os`, `wait`, `thread`, `random`, `fork`, `stack`, ... | `sys`, contract |
 //! | system | `sys`, one folder per system below one ladder | the C library or Win32, contract |
 //! | simulation | `sim` | contract |
 //! | contract | `vm`, `pages` | `core` |

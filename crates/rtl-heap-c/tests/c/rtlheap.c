@@ -17,11 +17,7 @@ static void check(int condition, const char *what, int line)
 }
 #define CHECK(condition) check((condition) ? 1 : 0, #condition, __LINE__)
 
-#if UINTPTR_MAX > 0xFFFFFFFFu
-#define BY_WIDTH(on64, on32) (on64)
-#else
-#define BY_WIDTH(on64, on32) (on32)
-#endif
+#define BY_WIDTH(on64, on32) (sizeof(void *) == 8 ? (SIZE_T)(on64) : (SIZE_T)(on32))
 
 static void structures_have_the_sizes_of_windows(void)
 {
@@ -261,21 +257,20 @@ static union {
     void *alignment;
 } arena;
 static SIZE_T committed_by_routine;
-static int refusing;
+static int refusing, reserved_by_library;
 
 static NTSTATUS NTAPI commit_routine(PVOID base, PVOID *address, PSIZE_T size)
 {
     CHECK(*size != 0 && (char *)*address > (char *)base);
     CHECK((char *)*address + *size <= (char *)base + ARENA_SIZE);
-    if (refusing)
+    if (refusing || (reserved_by_library && !rtlheap_vm_commit(*address, *size)))
         return (NTSTATUS)STATUS_NO_MEMORY;
     committed_by_routine += *size;
     return STATUS_SUCCESS;
 }
 
-static void memory_that_a_routine_commits(void)
+static void a_routine_commits(char *base)
 {
-    char *base = (char *)(((ULONG_PTR)arena.bytes + 0xFFFF) & ~(ULONG_PTR)0xFFFF);
     RTL_HEAP_PARAMETERS parameters;
     PVOID heap, block;
 
@@ -291,6 +286,7 @@ static void memory_that_a_routine_commits(void)
     block = RtlAllocateHeap(heap, 0, 0x8000);
     CHECK((char *)block > base && (char *)block < base + ARENA_SIZE);
     CHECK(committed_by_routine >= 0x7000);
+    memset(block, 1, 0x8000);
     refusing = 1;
     CHECK(RtlAllocateHeap(heap, 0, 0x8000) == NULL);
     CHECK(GetLastError() == ERROR_NOT_ENOUGH_MEMORY);
@@ -301,6 +297,20 @@ static void memory_that_a_routine_commits(void)
     parameters.Length--;
     heap = RtlCreateHeap(HEAP_GROWABLE, NULL, 0, 0, NULL, &parameters);
     CHECK(heap != NULL && RtlDestroyHeap(heap) == NULL);
+    committed_by_routine = 0;
+    refusing = 0;
+}
+
+static void memory_that_a_routine_commits(void)
+{
+    char *base = (char *)(((ULONG_PTR)arena.bytes + 0xFFFF) & ~(ULONG_PTR)0xFFFF);
+
+    a_routine_commits(base);
+    base = (char *)rtlheap_vm_reserve(ARENA_SIZE);
+    CHECK(base != NULL && rtlheap_vm_commit(base, 0x1000));
+    reserved_by_library = 1;
+    a_routine_commits(base);
+    CHECK(rtlheap_vm_release(base));
 }
 
 int main(void)

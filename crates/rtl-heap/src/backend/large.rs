@@ -33,7 +33,7 @@ pub unsafe fn allocate(
     // Wherever the base comes to lie, the first multiple of this behind it is this near.
     let lead = LARGE_HEADER_BYTES.max(alignment);
     let pages = lead
-        .checked_add(size)
+        .checked_add(size.max(1))
         .and_then(|bytes| round_up(bytes, PAGE));
     let reserve = pages
         .and_then(|bytes| bytes.checked_add(PAGE))
@@ -105,10 +105,10 @@ pub unsafe fn resize(heap: &Heap, state: &mut State, region: NonNull<Region>, si
     let record = region.as_ptr();
     // SAFETY: (1).
     unsafe {
-        let old_end = ((*record).user + (*record).requested).next_multiple_of(PAGE);
+        let old_end = ((*record).user + (*record).requested.max(1)).next_multiple_of(PAGE);
         let Some(end) = (*record)
             .user
-            .checked_add(size)
+            .checked_add(size.max(1))
             .and_then(|end| round_up(end, PAGE))
         else {
             return false;

@@ -198,7 +198,10 @@ pub unsafe fn note_if_empty(heap: &Heap, state: &mut State, free: &Block) {
     let region = free.region.as_ptr();
     // SAFETY: (1).
     let (first_block, size) = unsafe { ((*region).first_block, (*region).size) };
-    if free.address != first_block || ptr::eq(region, state.segments.first) {
+    if free.address != first_block
+        || ptr::eq(region, state.segments.first)
+        || ptr::eq(region, state.empty_segment)
+    {
         return;
     }
     let Some(kept) = NonNull::new(state.empty_segment) else {

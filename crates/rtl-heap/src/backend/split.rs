@@ -62,7 +62,13 @@ pub unsafe fn allocate(heap: &Heap, state: &mut State, request: Request) -> Resu
     // SAFETY: (1).
     let free = unsafe { find(heap, state, room) }?;
     // SAFETY: (1).
-    unsafe { carve(heap, state, &free, request) }
+    let carved = unsafe { carve(heap, state, &free, request) };
+    if carved.is_err() && free.entry.is_last() {
+        // A segment that was just added for the request stays empty: it is to be remembered.
+        // SAFETY: (1): the free block is still in the index.
+        unsafe { segment::note_if_empty(heap, state, &free) };
+    }
+    carved
 }
 
 /// # Safety

@@ -21,7 +21,7 @@ use crate::lifecycle::{create, destroy, registry};
 use crate::ops;
 use crate::regions::{self, RegionKind};
 use crate::status::Status;
-use crate::units::GRANULE;
+use crate::units::{GRANULE, PAGE};
 
 /// A heap's handle as callers pass it around: an address, not necessarily a heap's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -398,7 +398,10 @@ pub fn region_of(address: usize) -> Option<RegionReport> {
     let owner = Heap::of(record);
     let _guard = owner.map(|heap| heap.enter(HeapFlags::empty()));
     let committed = match record.kind {
-        RegionKind::Large => address < record.base + record.size - crate::units::PAGE,
+        RegionKind::Large => {
+            let end = (record.user + record.requested.max(1)).next_multiple_of(PAGE);
+            address < end && address >= end - record.committed
+        }
         _ => record.pages.get(record.page(address)),
     };
     Some(RegionReport {

@@ -126,13 +126,15 @@ pub fn call_flags(entry: EntryFlags) -> HeapFlags {
     flags
 }
 
-/// Address of the granule behind a block's data whose second word is the user value; `None` for
+/// Address of the two words behind a block's data, the second of which is the user value; `None` for
 /// a block without one.
 pub fn value_slot(heap: &Heap, block: &Block) -> Option<usize> {
     if !block.entry.flags.contains(EntryFlags::USER_VALUE) {
         return None;
     }
-    let data = round_up(block.entry.requested(), GRANULE)?;
+    // Aligned for its words and no further: behind the last of an odd size's bytes there is no room
+    // to round up to a granule.
+    let data = round_up(block.entry.requested(), HEADER)?;
     Some(block.user() + data + tail_bytes(heap.settings.flags))
 }
 
@@ -142,7 +144,7 @@ pub fn value_slot(heap: &Heap, block: &Block) -> Option<usize> {
 /// 1. `block` is a busy block of the heap, whose lock is held.
 pub unsafe fn read_slot(heap: &Heap, block: &Block) -> [usize; 2] {
     match value_slot(heap, block) {
-        // SAFETY: (1): the slot lies inside the block and is granule-aligned.
+        // SAFETY: (1): the slot lies inside the block and is aligned for its words.
         Some(slot) => unsafe { (slot as *const [usize; 2]).read() },
         None => [0; 2],
     }
@@ -154,7 +156,7 @@ pub unsafe fn read_slot(heap: &Heap, block: &Block) -> [usize; 2] {
 /// 1. As for [`read_slot`].
 pub unsafe fn write_slot(heap: &Heap, block: &Block, words: [usize; 2]) {
     if let Some(slot) = value_slot(heap, block) {
-        // SAFETY: (1): the slot lies inside the block and is granule-aligned.
+        // SAFETY: (1): the slot lies inside the block and is aligned for its words.
         unsafe { (slot as *mut [usize; 2]).write(words) }
     }
 }

@@ -24,7 +24,7 @@ type Chunk = [MaybeUninit<ThreadBlock>; CHUNK];
 
 /// Blocks that nobody has, and room for blocks that nobody had.
 struct Pool {
-    /// The first block given back; each leads to the next by its first word for us, and 0 ends the list.
+    /// The newest block given back; each leads to the next by its first word for us, or to 0.
     free: Option<NonNull<ThreadBlock>>,
     /// The chunk that blocks are cut from, and how many have been.
     chunk: NonNull<ThreadBlock>,

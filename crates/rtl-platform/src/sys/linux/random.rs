@@ -33,7 +33,7 @@ pub fn ambient() -> u64 {
     let given = if bytes.is_null() {
         0
     } else {
-        // SAFETY: if there is such an entry, it points to 16 bytes that live as long as the process.
+        // SAFETY: if there is such an entry, it points to 16 bytes that live with the process.
         u64::from_ne_bytes(unsafe { bytes.read() })
     };
     given ^ (now.tv_sec as u64).rotate_left(32) ^ now.tv_nsec as u64
