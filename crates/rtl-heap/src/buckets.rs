@@ -133,7 +133,10 @@ impl Frontend {
         let (index, slot) = bucket_of(size);
         let bucket = &self.buckets[index];
         // Acquire pairs with the Release in `activation`.
-        bucket.active.load(Ordering::Acquire).then_some((bucket, index as u32, slot))
+        bucket
+            .active
+            .load(Ordering::Acquire)
+            .then_some((bucket, index as u32, slot))
     }
 }
 

@@ -187,7 +187,8 @@ impl Region {
                 return false;
             };
             // Release pairs with the Acquire in `slab_at`: zero is no slab.
-            self.slab_table.store(table.as_ptr().cast(), Ordering::Release);
+            self.slab_table
+                .store(table.as_ptr().cast(), Ordering::Release);
         }
         true
     }

@@ -71,7 +71,9 @@ impl Slab {
             slab.write(record);
             // The lowest slot is on top.
             for height in 0..slots {
-                Slab::stack(slab).add(height as usize).write((slots - 1 - height) as u16);
+                Slab::stack(slab)
+                    .add(height as usize)
+                    .write((slots - 1 - height) as u16);
             }
         }
         Some(slab)
@@ -135,7 +137,9 @@ impl Slab {
         unsafe {
             (*slab.as_ptr()).free -= 1;
             let slot = Slab::stack(slab).add(slab.as_ref().free as usize).read();
-            Slab::side(slab).add(slot as usize).write(requested as u16 + 1);
+            Slab::side(slab)
+                .add(slot as usize)
+                .write(requested as u16 + 1);
             slab.as_ref().address_of(slot as u32)
         }
     }
@@ -149,7 +153,9 @@ impl Slab {
         // SAFETY: (1).
         unsafe {
             Slab::side(slab).add(slot as usize).write(FREE);
-            Slab::stack(slab).add(slab.as_ref().free as usize).write(slot as u16);
+            Slab::stack(slab)
+                .add(slab.as_ref().free as usize)
+                .write(slot as u16);
             (*slab.as_ptr()).free += 1;
         }
     }

@@ -35,10 +35,12 @@ fn activate(heap: &Heap, bucket: usize) {
             return;
         };
         // Release pairs with the Acquire in `Heap::frontend`. Zero bytes are an empty one.
-        heap.frontend_record().store(record.as_ptr().cast(), Ordering::Release);
+        heap.frontend_record()
+            .store(record.as_ptr().cast(), Ordering::Release);
     }
     if let Some(front) = heap.frontend() {
-        heap.compatibility.store(LOW_FRAGMENTATION, Ordering::Relaxed);
+        heap.compatibility
+            .store(LOW_FRAGMENTATION, Ordering::Relaxed);
         // Release pairs with the Acquire in `Frontend::active`.
         front.buckets[bucket].active.store(true, Ordering::Release);
     }

@@ -115,7 +115,12 @@ pub fn with_slot<R>(
                     None => Err(FailureKind::BlockNotBusy),
                     Some(requested) => {
                         let bucket = bucket.state();
-                        Ok(work(Slot { bucket, slab, number, requested }))
+                        Ok(work(Slot {
+                            bucket,
+                            slab,
+                            number,
+                            requested,
+                        }))
                     }
                 },
             }
@@ -132,7 +137,12 @@ pub fn with_slot<R>(
 #[inline]
 pub fn free(heap: &Heap, pointer: usize) -> Option<Result<(), HeapFailure>> {
     let emptied = with_slot(heap, pointer, |slot| {
-        let Slot { bucket, slab, number, requested } = slot;
+        let Slot {
+            bucket,
+            slab,
+            number,
+            requested,
+        } = slot;
         // SAFETY: the slot is busy and its bucket's lock held.
         unsafe {
             Slab::give_back(slab, number);

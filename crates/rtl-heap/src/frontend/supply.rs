@@ -26,7 +26,7 @@ pub fn add_slab(
     slabs: u32,
 ) -> Option<()> {
     let stride = slot_size.bytes();
-    let bytes = (stride * FIRST_SLOTS << slabs.min(4))
+    let bytes = ((stride * FIRST_SLOTS) << slabs.min(4))
         .next_multiple_of(PAGE)
         .min(LARGEST_SLAB.max(stride.next_multiple_of(PAGE)));
     heap.lock.enter();
@@ -188,7 +188,11 @@ unsafe fn release(heap: &Heap, state: &mut State, slab: NonNull<Slab>) {
     // SAFETY: (1) INV-STARTS: the slab's own block.
     unsafe {
         if let Some(entry) = heap.key.read(address) {
-            let block = Block { region: record.region, address, entry };
+            let block = Block {
+                region: record.region,
+                address,
+                entry,
+            };
             // Damage beside it keeps the block busy: nobody's, and never reused.
             let _ = coalesce::release(heap, state, &block);
         }

@@ -148,8 +148,7 @@ pub unsafe fn reallocate(
     let heap = entered_heap(heap)?;
     let flags = flags | heap.settings.force_flags;
     // SAFETY: (1).
-    if let Some(moved) =
-        unsafe { ops::reallocate::move_slot(heap, flags, pointer as usize, size) }
+    if let Some(moved) = unsafe { ops::reallocate::move_slot(heap, flags, pointer as usize, size) }
     {
         return moved.map_err(conclude);
     }
@@ -330,7 +329,7 @@ pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) 
         return false;
     };
     if let Some(pointer) = pointer
-        && let Some(found) = slots::with_slot(heap, pointer as usize, drop)
+        && let Some(found) = slots::with_slot(heap, pointer as usize, |_| ())
     {
         return found.is_ok();
     }
