@@ -5,8 +5,14 @@
 //! then fails in NT's documented way with the heap unchanged, or the process ends if termination
 //! on corruption is on.
 
+mod looking;
+
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
+
+pub use looking::{
+    LARGE_INDEX, Summary, WalkEntry, WalkFlags, WalkRegion, summary, validate_process_heaps, walk,
+};
 
 pub use crate::lifecycle::create::CreateRequest;
 
