@@ -62,6 +62,47 @@ RTLHEAP_FN(PVOID, RtlReAllocateHeap,
 RTLHEAP_FN(LOGICAL, RtlFreeHeap, (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress));
 RTLHEAP_FN(SIZE_T, RtlSizeHeap, (PVOID HeapHandle, ULONG Flags, PCVOID BaseAddress));
 
+/* ---- Looking into heaps --------------------------------------------------------------------- */
+
+/* A NULL heap stands for all heaps of the process, a NULL address for the whole heap. */
+RTLHEAP_FN(BOOLEAN, RtlValidateHeap, (PVOID HeapHandle, ULONG Flags, PCVOID BaseAddress));
+RTLHEAP_FN(BOOLEAN, RtlValidateProcessHeaps, (VOID));
+
+/* One step of a walk: set DataAddress to NULL to start, and pass each entry back to go on. */
+typedef struct _RTL_HEAP_WALK_ENTRY {
+    PVOID DataAddress;
+    SIZE_T DataSize;
+    UCHAR OverheadBytes;
+    UCHAR SegmentIndex; /* 64: a large block */
+    USHORT Flags;
+    union {
+        struct {
+            SIZE_T Settable;
+            USHORT TagIndex;
+            USHORT AllocatorBackTraceIndex;
+            ULONG Reserved[2];
+        } Block;
+        struct {
+            ULONG CommittedSize;
+            ULONG UnCommittedSize;
+            PVOID FirstEntry;
+            PVOID LastEntry;
+        } Segment;
+    } u;
+} RTL_HEAP_WALK_ENTRY, *PRTL_HEAP_WALK_ENTRY;
+
+#define RTL_HEAP_BUSY 0x0001
+#define RTL_HEAP_SEGMENT 0x0002
+#define RTL_HEAP_SETTABLE_VALUE 0x0010
+#define RTL_HEAP_SETTABLE_FLAG1 0x0020
+#define RTL_HEAP_SETTABLE_FLAG2 0x0040
+#define RTL_HEAP_SETTABLE_FLAG3 0x0080
+#define RTL_HEAP_UNCOMMITTED_RANGE 0x1000
+#define RTL_HEAP_LARGE_ALLOC 0x4000
+#define RTL_HEAP_LFH_ALLOC 0x8000
+
+RTLHEAP_FN(NTSTATUS, RtlWalkHeap, (PVOID HeapHandle, PRTL_HEAP_WALK_ENTRY Entry));
+
 /* ---- Last error and last status of a thread ------------------------------------------------- */
 
 RTLHEAP_FN(ULONG, RtlGetLastWin32Error, (VOID));
@@ -229,6 +270,9 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *op
 #define RtlReAllocateHeap rtlheap_RtlReAllocateHeap
 #define RtlFreeHeap rtlheap_RtlFreeHeap
 #define RtlSizeHeap rtlheap_RtlSizeHeap
+#define RtlValidateHeap rtlheap_RtlValidateHeap
+#define RtlValidateProcessHeaps rtlheap_RtlValidateProcessHeaps
+#define RtlWalkHeap rtlheap_RtlWalkHeap
 #define RtlGetLastWin32Error rtlheap_RtlGetLastWin32Error
 #define RtlSetLastWin32Error rtlheap_RtlSetLastWin32Error
 #define RtlGetLastNtStatus rtlheap_RtlGetLastNtStatus

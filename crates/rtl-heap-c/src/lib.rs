@@ -8,6 +8,9 @@
 //! |---|---|
 //! | [`rtl`] | `RtlCreateHeap`, `RtlAllocateHeap` and so on, with the documented limits |
 //! | [`win32`] | `HeapCreate`, `HeapAlloc` and so on, with those of Windows |
+//! | [`walking`] | `RtlWalkHeap`, `HeapWalk` |
+//! | [`checking`] | `RtlValidateHeap`, `HeapValidate`, `RtlValidateProcessHeaps` |
+//! | [`sums`] | `HeapSummary`, `RtlUsageHeap` |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
 //! | [`resource`] | `ExInitializeResourceLite` and its companions, for the parameter `Lock` |
 //! | [`hooks`] | raise routine, corruption handler, last-error storage, termination |
@@ -20,18 +23,22 @@
 
 #![allow(non_snake_case, reason = "functions and parameters carry NT's names")]
 
+pub mod checking;
 mod contain;
 mod exports;
 pub mod hooks;
 pub mod last_error;
+mod pin;
 mod probe;
 pub mod raise;
 pub mod resource;
 mod routine;
 pub mod rtl;
+pub mod sums;
 pub mod types;
 pub mod vm_face;
 pub mod vm_operations;
+pub mod walking;
 pub mod win32;
 
 pub use exports::Export;
@@ -39,12 +46,15 @@ pub use exports::Export;
 /// Every function the library exports, as the headers have to declare it.
 pub fn exports() -> impl Iterator<Item = &'static Export> {
     let modules = [
+        checking::EXPORTS,
         hooks::EXPORTS,
         last_error::EXPORTS,
         resource::EXPORTS,
         rtl::EXPORTS,
+        sums::EXPORTS,
         vm_face::EXPORTS,
         vm_operations::EXPORTS,
+        walking::EXPORTS,
         win32::EXPORTS,
     ];
     modules.into_iter().flatten()

@@ -42,12 +42,14 @@ macro_rules! import {
     };
 }
 
+mod inspection;
 mod kernel32;
 mod ntdll;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod own;
 mod types;
 
+pub use inspection::*;
 pub use kernel32::*;
 pub use ntdll::*;
 pub use types::*;
