@@ -57,7 +57,9 @@ typedef struct _PROCESS_HEAP_ENTRY {
 #define PROCESS_HEAP_SEG_ALLOC 0x0008
 #define PROCESS_HEAP_ENTRY_MOVEABLE 0x0010
 #define PROCESS_HEAP_ENTRY_DDESHARE 0x0020
+#endif
 
+#ifndef _HEAPAPI_H_ /* the SDK's heapapi.h, whose place this file takes where it is found first */
 typedef struct _HEAP_SUMMARY {
     DWORD cb;
     SIZE_T cbAllocated;
@@ -71,6 +73,31 @@ typedef PHEAP_SUMMARY LPHEAP_SUMMARY;
 RTLHEAP_FN(BOOL, HeapValidate, (HANDLE hHeap, DWORD dwFlags, LPCVOID lpMem));
 RTLHEAP_FN(BOOL, HeapWalk, (HANDLE hHeap, LPPROCESS_HEAP_ENTRY lpEntry));
 RTLHEAP_FN(BOOL, HeapSummary, (HANDLE hHeap, DWORD dwFlags, LPHEAP_SUMMARY lpSummary));
+
+/* Asking and telling heaps. */
+#if !defined(_WIN32) /* the SDK's winnt.h has it */
+typedef enum _HEAP_INFORMATION_CLASS {
+    HeapCompatibilityInformation = 0,
+    HeapEnableTerminationOnCorruption = 1,
+    HeapOptimizeResources = 3
+} HEAP_INFORMATION_CLASS;
+#elif !defined(HEAP_OPTIMIZE_RESOURCES_CURRENT_VERSION) /* mingw's lags behind */
+#define HeapOptimizeResources ((HEAP_INFORMATION_CLASS)3)
+#endif
+#ifndef HEAP_OPTIMIZE_RESOURCES_CURRENT_VERSION
+#define HEAP_OPTIMIZE_RESOURCES_CURRENT_VERSION 1
+typedef struct _HEAP_OPTIMIZE_RESOURCES_INFORMATION {
+    DWORD Version; /* 1 */
+    DWORD Flags;
+} HEAP_OPTIMIZE_RESOURCES_INFORMATION, *PHEAP_OPTIMIZE_RESOURCES_INFORMATION;
+#endif
+
+RTLHEAP_FN(BOOL, HeapQueryInformation,
+           (HANDLE HeapHandle, HEAP_INFORMATION_CLASS HeapInformationClass, PVOID HeapInformation,
+            SIZE_T HeapInformationLength, PSIZE_T ReturnLength));
+RTLHEAP_FN(BOOL, HeapSetInformation,
+           (HANDLE HeapHandle, HEAP_INFORMATION_CLASS HeapInformationClass, PVOID HeapInformation,
+            SIZE_T HeapInformationLength));
 
 /* What the last failed call of this thread left behind. */
 RTLHEAP_FN(DWORD, GetLastError, (VOID));
@@ -94,6 +121,8 @@ RTLHEAP_FN(VOID, SetLastError, (DWORD dwErrCode));
 #define HeapValidate rtlheap_HeapValidate
 #define HeapWalk rtlheap_HeapWalk
 #define HeapSummary rtlheap_HeapSummary
+#define HeapQueryInformation rtlheap_HeapQueryInformation
+#define HeapSetInformation rtlheap_HeapSetInformation
 #define GetLastError rtlheap_GetLastError
 #define SetLastError rtlheap_SetLastError
 #endif

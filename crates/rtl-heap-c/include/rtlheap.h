@@ -103,6 +103,102 @@ typedef struct _RTL_HEAP_WALK_ENTRY {
 
 RTLHEAP_FN(NTSTATUS, RtlWalkHeap, (PVOID HeapHandle, PRTL_HEAP_WALK_ENTRY Entry));
 
+/* ---- Asking and telling heaps --------------------------------------------------------------- */
+
+/* Classes that the SDK does not publish. */
+#define HeapExtendedInformation ((HEAP_INFORMATION_CLASS)2) /* HEAP_EXTENDED_INFORMATION, asked */
+#define HeapMemoryLimit ((HEAP_INFORMATION_CLASS)6) /* SIZE_T: bytes committed at most; 0 no limit */
+
+typedef struct _PROCESS_HEAP_INFORMATION {
+    SIZE_T ReserveSize;
+    SIZE_T CommitSize;
+    ULONG NumberOfHeaps;
+    ULONG_PTR FirstHeapInformationOffset;
+} PROCESS_HEAP_INFORMATION, *PPROCESS_HEAP_INFORMATION;
+
+typedef struct _HEAP_INFORMATION {
+    PVOID Address;
+    ULONG Mode;
+    SIZE_T ReserveSize;
+    SIZE_T CommitSize;
+    ULONG_PTR FirstRegionInformationOffset;
+    ULONG_PTR NextHeapInformationOffset;
+} HEAP_INFORMATION, *PHEAP_INFORMATION;
+
+typedef struct _HEAP_REGION_INFORMATION {
+    PVOID Address;
+    SIZE_T ReserveSize;
+    SIZE_T CommitSize;
+    ULONG_PTR FirstRangeInformationOffset;
+    ULONG_PTR NextRegionInformationOffset;
+} HEAP_REGION_INFORMATION, *PHEAP_REGION_INFORMATION;
+
+#define HEAP_RANGE_TYPE_COMMITTED 1
+#define HEAP_RANGE_TYPE_RESERVED 2
+
+typedef struct _HEAP_RANGE_INFORMATION {
+    PVOID Address;
+    SIZE_T Size;
+    ULONG Type;
+    ULONG Protection;
+    ULONG_PTR FirstBlockInformationOffset;
+    ULONG_PTR NextRangeInformationOffset;
+} HEAP_RANGE_INFORMATION, *PHEAP_RANGE_INFORMATION;
+
+#define HEAP_BLOCK_BUSY 1
+#define HEAP_BLOCK_EXTRA_INFORMATION 2
+#define HEAP_BLOCK_LARGE_BLOCK 4
+#define HEAP_BLOCK_LFH_BLOCK 8
+
+typedef struct _HEAP_BLOCK_INFORMATION {
+    PVOID Address;
+    ULONG Flags;
+    SIZE_T DataSize;
+    ULONG_PTR OverheadSize;
+    ULONG_PTR NextBlockInformationOffset;
+} HEAP_BLOCK_INFORMATION, *PHEAP_BLOCK_INFORMATION;
+
+/* One item; the offsets in it are 0. */
+typedef struct _HEAP_INFORMATION_ITEM {
+    ULONG Level; /* 1 process, 2 heap, 3 region, 4 range, 5 block */
+    SIZE_T Size;
+    union {
+        PROCESS_HEAP_INFORMATION ProcessHeapInformation;
+        HEAP_INFORMATION HeapInformation;
+        HEAP_REGION_INFORMATION HeapRegionInformation;
+        HEAP_RANGE_INFORMATION HeapRangeInformation;
+        HEAP_BLOCK_INFORMATION HeapBlockInformation;
+    } u;
+} HEAP_INFORMATION_ITEM, *PHEAP_INFORMATION_ITEM;
+
+/* Runs with the heap locked and may use the heap. A failure ends the enumeration. */
+typedef NTSTATUS(NTAPI *PHEAP_EXTENDED_ENUMERATION_ROUTINE)(
+    const HEAP_INFORMATION_ITEM *Information, PVOID CallbackContext);
+
+/* Without a callback levels 1 and 2 are answered in the structure. */
+typedef struct _HEAP_EXTENDED_INFORMATION {
+    HANDLE ProcessHandle; /* NULL or -1 */
+    PVOID HeapHandle;     /* NULL: all heaps */
+    ULONG Level;          /* how deep */
+    PHEAP_EXTENDED_ENUMERATION_ROUTINE CallbackRoutine;
+    PVOID CallbackContext;
+    union {
+        PROCESS_HEAP_INFORMATION ProcessHeapInformation;
+        HEAP_INFORMATION HeapInformation;
+    } u;
+} HEAP_EXTENDED_INFORMATION, *PHEAP_EXTENDED_INFORMATION;
+
+#if defined(__MINGW32__) /* whose winnt.h declares them with another result */
+#define RtlQueryHeapInformation rtlheap_RtlQueryHeapInformation
+#define RtlSetHeapInformation rtlheap_RtlSetHeapInformation
+#endif
+RTLHEAP_FN(NTSTATUS, RtlQueryHeapInformation,
+           (PVOID HeapHandle, HEAP_INFORMATION_CLASS HeapInformationClass, PVOID HeapInformation,
+            SIZE_T HeapInformationLength, PSIZE_T ReturnLength));
+RTLHEAP_FN(NTSTATUS, RtlSetHeapInformation,
+           (PVOID HeapHandle, HEAP_INFORMATION_CLASS HeapInformationClass, PVOID HeapInformation,
+            SIZE_T HeapInformationLength));
+
 /* ---- Last error and last status of a thread ------------------------------------------------- */
 
 RTLHEAP_FN(ULONG, RtlGetLastWin32Error, (VOID));
@@ -273,6 +369,8 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *op
 #define RtlValidateHeap rtlheap_RtlValidateHeap
 #define RtlValidateProcessHeaps rtlheap_RtlValidateProcessHeaps
 #define RtlWalkHeap rtlheap_RtlWalkHeap
+#define RtlQueryHeapInformation rtlheap_RtlQueryHeapInformation
+#define RtlSetHeapInformation rtlheap_RtlSetHeapInformation
 #define RtlGetLastWin32Error rtlheap_RtlGetLastWin32Error
 #define RtlSetLastWin32Error rtlheap_RtlSetLastWin32Error
 #define RtlGetLastNtStatus rtlheap_RtlGetLastNtStatus

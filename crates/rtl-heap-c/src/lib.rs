@@ -11,6 +11,7 @@
 //! | [`walking`] | `RtlWalkHeap`, `HeapWalk` |
 //! | [`checking`] | `RtlValidateHeap`, `HeapValidate`, `RtlValidateProcessHeaps` |
 //! | [`sums`] | `HeapSummary`, `RtlUsageHeap` |
+//! | [`information`], [`extended`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
 //! | [`resource`] | `ExInitializeResourceLite` and its companions, for the parameter `Lock` |
 //! | [`hooks`] | raise routine, corruption handler, last-error storage, termination |
@@ -26,7 +27,9 @@
 pub mod checking;
 mod contain;
 mod exports;
+pub mod extended;
 pub mod hooks;
+pub mod information;
 pub mod last_error;
 mod pin;
 mod probe;
@@ -48,6 +51,7 @@ pub fn exports() -> impl Iterator<Item = &'static Export> {
     let modules = [
         checking::EXPORTS,
         hooks::EXPORTS,
+        information::EXPORTS,
         last_error::EXPORTS,
         resource::EXPORTS,
         rtl::EXPORTS,

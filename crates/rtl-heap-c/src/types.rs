@@ -21,6 +21,10 @@ pub type LOGICAL = u32;
 pub type NTSTATUS = i32;
 /// A size in bytes.
 pub type SIZE_T = usize;
+/// Where a caller has a size.
+pub type PSIZE_T = *mut SIZE_T;
+/// What a heap is asked or told: a C `enum`.
+pub type HEAP_INFORMATION_CLASS = u32;
 /// An integer as wide as a pointer.
 pub type ULONG_PTR = usize;
 /// Any address.

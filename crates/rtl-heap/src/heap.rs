@@ -144,6 +144,8 @@ pub struct Accounting {
     pub peak_committed: usize,
     /// Most there was of `live_bytes`.
     pub peak_live_bytes: usize,
+    /// Most that `committed` may become, 0 for no limit.
+    pub commit_limit: usize,
 }
 
 impl Accounting {
@@ -173,6 +175,15 @@ impl Accounting {
     pub fn add_reserved(&mut self, bytes: usize) {
         self.reserved += bytes;
         self.peak_reserved = self.peak_reserved.max(self.reserved);
+    }
+
+    /// Whether that many more bytes may be committed.
+    pub fn may_commit(&self, bytes: usize) -> bool {
+        self.commit_limit == 0
+            || self
+                .committed
+                .checked_add(bytes)
+                .is_some_and(|sum| sum <= self.commit_limit)
     }
 
     /// Pages were committed.

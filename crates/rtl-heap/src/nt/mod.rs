@@ -5,11 +5,18 @@
 //! then fails in NT's documented way with the heap unchanged, or the process ends if termination
 //! on corruption is on.
 
+mod extended;
+mod information;
 mod looking;
+pub mod movable;
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+pub use extended::{Item, Level, Visit, extended};
+pub use information::{
+    compatibility, memory_limit, optimize_resources, set_compatibility, set_memory_limit,
+};
 pub use looking::{
     LARGE_INDEX, Summary, WalkEntry, WalkFlags, WalkRegion, summary, validate_process_heaps, walk,
 };
@@ -427,7 +434,7 @@ fn is_reentrant(guard: &Guard<'_>) -> bool {
 
 /// Reports what is to be reported, now that no lock is held.
 #[cold]
-fn conclude(refusal: Refusal) -> Status {
+pub(crate) fn conclude(refusal: Refusal) -> Status {
     if let Refusal::Failure(failure) = &refusal {
         hooks::report(failure);
     }
