@@ -16,6 +16,8 @@ pub mod last_error;
 pub mod lines;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod misuse;
+#[cfg(not(all(feature = "oracle", windows)))]
+pub mod model;
 pub mod raise;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod resource;

@@ -22,7 +22,7 @@ pub const LIN32: &str = "i686-unknown-linux-gnu";
 /// Linux on arm64.
 pub const ARM64: &str = "aarch64-unknown-linux-gnu";
 /// macOS.
-pub const APPLE: &[&str] = &["aarch64-apple-darwin", "x86_64-apple-darwin"];
+pub const APPLE: &str = "aarch64-apple-darwin";
 
 /// The crates that are meant to work on every target.
 pub const PORTABLE_CRATES: &[&str] = &["rtl-platform", "rtl-heap", "rtl-heap-c", "rtl-heap-tests"];
@@ -57,7 +57,7 @@ pub const DEBIAN_PACKAGES: &[(&str, &[&str])] = &[
         "Windows on x86, in a root of its own",
         &["arch-test", "mmdebstrap"],
     ),
-    ("Linux on x86", &["gcc-12-multilib"]),
+    ("Linux on x86", &["g++-12-multilib", "gcc-12-multilib"]),
     (
         "Linux on arm64",
         &["libc6-arm64-cross", "libgcc-s1-arm64-cross", "qemu-user"],

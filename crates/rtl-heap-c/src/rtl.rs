@@ -100,6 +100,31 @@ unsafe fn copy_parameters(given: PRTL_HEAP_PARAMETERS) -> Result<HeapParameters,
     })
 }
 
+/// All of a free, apart from the function's short path.
+///
+/// # Safety
+/// 1. As for `RtlFreeHeap`.
+#[inline(never)]
+unsafe fn free(heap: nt::HeapHandle, flags: HeapFlags, block: PVOID) -> LOGICAL {
+    // SAFETY: (1).
+    match unsafe { nt::free(heap, flags, block.cast()) } {
+        Ok(()) => 1,
+        Err(status) => {
+            fail(status);
+            0
+        }
+    }
+}
+
+/// All of an allocation, apart from the function's short path.
+#[inline(never)]
+fn allocate(heap: nt::HeapHandle, flags: HeapFlags, size: SIZE_T) -> PVOID {
+    match contain(|| nt::allocate(heap, flags, size)) {
+        Ok(block) => block.as_ptr().cast(),
+        Err(status) => refuse(heap, flags, size, status),
+    }
+}
+
 exports! { nt:
     /// Makes a heap with the documented limits: 64 pages reserved and one committed by default,
     /// blocks up to 0x7F000 bytes.
@@ -229,9 +254,9 @@ exports! { nt:
         Size: SIZE_T,
     ) -> PVOID {
         let (heap, flags) = (handle(HeapHandle), HeapFlags::from_bits_retain(Flags));
-        match contain(|| nt::allocate(heap, flags, Size)) {
-            Ok(block) => block.as_ptr().cast(),
-            Err(status) => refuse(heap, flags, Size, status),
+        match nt::allocate_at_once(heap, flags, Size) {
+            Some(block) => block.as_ptr().cast(),
+            None => allocate(heap, flags, Size),
         }
     }
 
@@ -271,16 +296,12 @@ exports! { nt:
         Flags: ULONG,
         BaseAddress: PVOID,
     ) -> LOGICAL {
-        if BaseAddress.is_null() {
-            return 1;
-        }
-        let flags = HeapFlags::from_bits_retain(Flags);
+        let (heap, flags) = (handle(HeapHandle), HeapFlags::from_bits_retain(Flags));
         // SAFETY: (1).
-        match unsafe { nt::free(handle(HeapHandle), flags, BaseAddress.cast()) } {
-            Ok(()) => 1,
-            Err(status) => {
-                fail(status);
-                0
+        unsafe {
+            match nt::free_at_once(heap, flags, BaseAddress.cast()) {
+                true => 1,
+                false => free(heap, flags, BaseAddress),
             }
         }
     }

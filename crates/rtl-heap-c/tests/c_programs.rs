@@ -179,6 +179,7 @@ fn a_windows_program_in_c_needs_no_change() {
 }
 
 #[test]
+#[cfg_attr(target_pointer_width = "32", ignore = "needs a C++ library for 32-bit")]
 fn the_same_program_is_one_in_cpp() {
     passes(
         "heapapi.c",
@@ -251,6 +252,7 @@ fn the_library_stays_when_it_is_closed() {
 }
 
 #[test]
+#[cfg_attr(target_pointer_width = "32", ignore = "needs a C++ library for 32-bit")]
 fn an_exception_of_cpp_passes_through_the_library() {
     passes(
         "raise.cpp",

@@ -130,13 +130,18 @@ impl Payload {
     /// Bytes its user asked for.
     #[inline]
     pub fn requested(self) -> usize {
-        self.size().bytes() - ((self.0 & Self::UNUSED) >> UNUSED_SHIFT) as usize
+        self.size().bytes().wrapping_sub(self.unused())
     }
 
     /// Busy and not parked: a caller holds it.
     #[inline]
     pub fn is_live(self) -> bool {
-        self.0 & Self::BUSY != 0 && self.0 & Self::UNUSED != 0
+        self.0 & Self::BUSY != 0 && self.unused() != 0
+    }
+
+    #[inline]
+    fn unused(self) -> usize {
+        ((self.0 & Self::UNUSED) >> UNUSED_SHIFT) as usize
     }
 
     /// The parked block of this size, whatever its neighbours are (INV-PARKED).
@@ -229,7 +234,9 @@ impl Key {
     pub unsafe fn read(&self, block: usize) -> Option<Entry> {
         // SAFETY: (1).
         let entry = Entry::from(unsafe { self.read_payload(block) }?);
-        (entry.size >= Granules::MIN_BLOCK).then_some(entry)
+        let sound =
+            entry.size >= Granules::MIN_BLOCK && entry.unused as usize <= entry.size.bytes();
+        sound.then_some(entry)
     }
 
     /// [`Key::write`] of a header that is still packed.

@@ -266,15 +266,23 @@ impl FreeIndex {
     }
 }
 
+/// Writes a link.
+///
+/// # Safety
+/// 1. `slot` is a link of a free block of the heap, whose lock is held.
 #[inline]
 unsafe fn store(key: &Key, slot: usize, block: usize) {
-    // SAFETY: the caller's `slot` is a link of a free block of the heap.
+    // SAFETY: (1).
     unsafe { (slot as *mut usize).write(key.hide_link(slot, block)) }
 }
 
+/// Reads a link.
+///
+/// # Safety
+/// 1. `slot` is a link of a free block of the heap, whose lock is held.
 #[inline]
 unsafe fn load(key: &Key, slot: usize) -> usize {
-    // SAFETY: the caller's `slot` is a link of a free block of the heap.
+    // SAFETY: (1).
     key.reveal_link(slot, unsafe { (slot as *const usize).read() })
 }
 

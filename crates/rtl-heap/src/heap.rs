@@ -160,14 +160,15 @@ impl Accounting {
     /// A block of `bytes` was taken back.
     #[inline]
     pub fn remove_live(&mut self, bytes: usize) {
-        self.live_bytes -= bytes;
-        self.live_blocks -= 1;
+        // Saturating: a header replayed by an intruder must not stop the heap.
+        self.live_bytes = self.live_bytes.saturating_sub(bytes);
+        self.live_blocks = self.live_blocks.saturating_sub(1);
     }
 
     /// A block changed its size.
     #[inline]
     pub fn resize_live(&mut self, from: usize, to: usize) {
-        self.live_bytes = self.live_bytes - from + to;
+        self.live_bytes = self.live_bytes.saturating_sub(from) + to;
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
     }
 

@@ -321,6 +321,7 @@ fn entry(address: usize) -> *mut Region {
 }
 
 #[cold]
+#[inline(never)]
 fn find_range(address: usize) -> Option<NonNull<Region>> {
     // A list of more than this many caller ranges is a race seen half-way, not a list.
     const LONGEST: usize = 1 << 20;

@@ -17,9 +17,9 @@
 
 pub mod region;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 mod linux;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub use linux::*;
 
 #[cfg(target_os = "macos")]
@@ -40,10 +40,5 @@ mod keyed;
 #[cfg(any(target_os = "macos", windows))]
 mod late;
 
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "macos",
-    windows
-)))]
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 compile_error!("no such system: docs/PORTING.md says what a port has to provide");

@@ -61,6 +61,7 @@ impl ThreadBlock {
 /// A number that no other living thread has: never 0, got without a system call. It may be given
 /// to a new thread when this one is gone.
 #[must_use]
+#[inline]
 pub fn id() -> usize {
     sys::id()
 }

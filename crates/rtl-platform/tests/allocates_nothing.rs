@@ -4,7 +4,6 @@
 #![cfg(feature = "os")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 
@@ -18,10 +17,6 @@ struct Counting;
 
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static MARK: Cell<u8> = const { Cell::new(0) };
-}
 
 // SAFETY: every call is the system allocator's.
 unsafe impl GlobalAlloc for Counting {
@@ -93,7 +88,6 @@ fn no_call_allocates() {
     // The C library may allocate to remember fork hooks, so they are set before.
     assert!(fork::at_fork(hook, hook, hook));
     std::thread::spawn(|| {
-        MARK.with(|mark| mark.set(1));
         WATCHED.store(thread::id(), SeqCst);
         every_call();
         every_call();

@@ -1,8 +1,8 @@
 //! When the system's list of mappings is full, calls fail, say so, and change nothing; when there
-//! is room again, they work again. Linux has such a limit (`vm.max_map_count`); elsewhere the same
-//! calls simply succeed.
+//! is room again, they work again. Only Linux has such a limit (`vm.max_map_count`); Wine on Linux
+//! does not survive it.
 
-#![cfg(feature = "os")]
+#![cfg(all(feature = "os", target_os = "linux"))]
 
 use std::ptr::NonNull;
 

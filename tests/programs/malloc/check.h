@@ -21,7 +21,7 @@
 
 /* Ends this process (children have to ask anew) by SIGALRM if it is still there by then. Long
    enough for the slowest machine: what is told apart is some time and for ever. */
-#define WATCHDOG() alarm(300)
+#define WATCHDOG() alarm(1200)
 
 /* Two opposite patterns for the contents of a block. */
 static inline void fill(unsigned char *block, size_t size, unsigned seed)

@@ -2,17 +2,17 @@
 
 use crate::build_std;
 use crate::gate::{Gate, Verdict};
-use crate::toolchain::{ARM64, BUILD_STD_CLIPPY, WIN64};
+use crate::toolchain::{APPLE, BUILD_STD_CLIPPY, WIN64};
 
-/// Clippy has nothing to say about the Windows, macOS and arm64 code either.
+/// Clippy has nothing to say about the Windows and macOS code either.
 pub const GATE: Gate = Gate {
     name: "clippy-elsewhere",
-    proves: "clippy finds nothing in the Windows, macOS and arm64 builds of the portable crates",
+    proves: "clippy finds nothing in the Windows and macOS builds of the portable crates",
     run: |workspace| {
         if let Some(why) = build_std::missing() {
             return Verdict::skipped(why);
         }
-        for target in [WIN64, "aarch64-apple-darwin", ARM64] {
+        for target in [WIN64, APPLE] {
             build_std::command(workspace, BUILD_STD_CLIPPY)
                 .args(["clippy", "-Zbuild-std", "--tests", "--target", target])
                 .args(workspace.portable_package_flags())

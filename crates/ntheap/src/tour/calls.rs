@@ -273,6 +273,9 @@ impl<'a> RtlCreateHeap<'a> {
 }
 
 /// A commit routine that has no memory to give.
+///
+/// # Safety
+/// None: it touches nothing.
 unsafe extern "system-unwind" fn commit_nothing(
     _base: PVOID,
     _address: *mut PVOID,
@@ -426,8 +429,10 @@ static RAISED: AtomicU32 = AtomicU32::new(0);
 
 /// The exceptions that `work` raises: the code of the last; 0 for none.
 pub fn raised_by<R>(work: impl FnOnce() -> R) -> (R, u32) {
+    /// # Safety
+    /// 1. `record` lives during the call.
     unsafe extern "C-unwind" fn note(record: *const EXCEPTION_RECORD, _context: *mut c_void) {
-        // SAFETY: the library passes a record that lives during the call.
+        // SAFETY: (1).
         RAISED.store(unsafe { (*record).ExceptionCode }, Ordering::Relaxed);
     }
     RAISED.store(0, Ordering::Relaxed);

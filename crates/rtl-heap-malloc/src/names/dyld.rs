@@ -55,21 +55,27 @@ extern "C" fn valloc(size: usize) -> *mut u8 {
     calls::valloc(size)
 }
 
+/// # Safety
+/// 1. C's rules for `posix_memalign` hold.
 unsafe extern "C" fn posix_memalign(out: *mut *mut u8, alignment: usize, size: usize) -> c_int {
-    // SAFETY: C's rules for the function of this name are the call's obligations.
+    // SAFETY: (1).
     unsafe { calls::posix_memalign(out, alignment, size) }
 }
 
+/// # Safety
+/// 1. C's rules for `realloc` hold.
 unsafe extern "C" fn realloc(block: *mut u8, size: usize) -> *mut u8 {
     if is_ours(block) {
-        // SAFETY: a block of ours, and C's rules are the call's obligations.
+        // SAFETY: (1); a block of ours.
         unsafe { calls::realloc(block, size) }
     } else {
-        // SAFETY: no block of ours; what it is, the caller and the system must know.
+        // SAFETY: (1); no block of ours: the system must know it.
         unsafe { system::realloc(block, size) }
     }
 }
 
+/// # Safety
+/// 1. C's rules for `reallocf` hold.
 unsafe extern "C" fn reallocf(block: *mut u8, size: usize) -> *mut u8 {
     if is_ours(block) {
         // SAFETY: as in `realloc`.
@@ -80,6 +86,8 @@ unsafe extern "C" fn reallocf(block: *mut u8, size: usize) -> *mut u8 {
     }
 }
 
+/// # Safety
+/// 1. C's rules for `free` hold.
 unsafe extern "C" fn free(block: *mut u8) {
     if is_ours(block) {
         // SAFETY: as in `realloc`.
@@ -90,6 +98,8 @@ unsafe extern "C" fn free(block: *mut u8) {
     }
 }
 
+/// # Safety
+/// 1. C's rules for `malloc_size` hold.
 unsafe extern "C" fn malloc_size(block: *const u8) -> usize {
     if is_ours(block) {
         // SAFETY: as in `realloc`.
@@ -105,6 +115,8 @@ extern "C" fn malloc_good_size(size: usize) -> usize {
     size
 }
 
+/// # Safety
+/// 1. C's rules for `malloc_zone_free` hold.
 unsafe extern "C" fn malloc_zone_free(zone: *mut c_void, block: *mut u8) {
     if is_ours(block) {
         // SAFETY: as in `realloc`.
@@ -115,6 +127,8 @@ unsafe extern "C" fn malloc_zone_free(zone: *mut c_void, block: *mut u8) {
     }
 }
 
+/// # Safety
+/// 1. C's rules for `malloc_zone_realloc` hold.
 unsafe extern "C" fn malloc_zone_realloc(
     zone: *mut c_void,
     block: *mut u8,

@@ -87,6 +87,9 @@ pub unsafe fn locate(heap: &Heap, pointer: usize) -> Result<Located, HeapFailure
     let Some(entry) = (unsafe { heap.key.read(address) }) else {
         return Err(wrong(FailureKind::EntryCorruption));
     };
+    if address + entry.size.bytes() > record.end {
+        return Err(wrong(FailureKind::EntryCorruption));
+    }
     if !entry.is_busy() || entry.is_parked() {
         return Err(wrong(FailureKind::BlockNotBusy));
     }
@@ -119,12 +122,15 @@ fn foreign(heap: &Heap, record: &Region, pointer: usize) -> HeapFailure {
 /// 1. `block` is a block of `heap`, whose lock is held.
 #[inline]
 pub unsafe fn next(heap: &Heap, block: &Block) -> Result<Option<Block>, HeapFailure> {
-    if block.entry.is_last() {
-        return Ok(None);
-    }
     let address = block.end();
     // SAFETY: (1).
-    let start = unsafe { block.region.as_ref() }.is_block_start(address);
+    let record = unsafe { block.region.as_ref() };
+    if block.entry.is_last() && address == record.end {
+        return Ok(None);
+    }
+    // A header that passed its check by chance is caught here: a block ends where the next one
+    // starts, or the last one with its segment.
+    let start = !block.entry.is_last() && record.is_block_start(address);
     // SAFETY: (1) INV-STARTS, just checked.
     match start.then(|| unsafe { heap.key.read(address) }).flatten() {
         Some(entry) => Ok(Some(Block {

@@ -124,7 +124,8 @@ unsafe fn free_block(heap: &Heap, address: usize) -> Result<Block, Refusal> {
     let region = regions::find(address).ok_or_else(damaged)?;
     // SAFETY: (1) INV-STARTS: the index holds block starts of this heap.
     let entry = unsafe { heap.key.read(address) }.ok_or_else(damaged)?;
-    if entry.is_busy() {
+    // SAFETY: (1).
+    if entry.is_busy() || address + entry.size.bytes() > unsafe { region.as_ref() }.end {
         return Err(damaged());
     }
     Ok(Block {

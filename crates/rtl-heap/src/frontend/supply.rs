@@ -6,7 +6,7 @@ use crate::backend::blocks::Block;
 use crate::backend::coalesce;
 use crate::backend::split::{self, Request};
 use crate::buckets::{BucketState, Frontend};
-use crate::entry::{EntryFlags, USER_OFFSET};
+use crate::entry::{Entry, EntryFlags, USER_OFFSET};
 use crate::heap::{Heap, State};
 use crate::regions::Region;
 use crate::slab::Slab;
@@ -67,6 +67,13 @@ unsafe fn carve_slab(
     };
     // SAFETY: (1).
     let block = unsafe { split::allocate(heap, state, request) }.ok()?;
+    // Nobody's block, as its header says: the way a parked one's does (INV-PARKED).
+    let nobodys = Entry {
+        unused: 0,
+        ..block.entry
+    };
+    // SAFETY: (1).
+    unsafe { heap.key.write(block.address, nobodys) };
     let slots = (bytes / stride as usize) as u32;
     let slab = Slab::create(block.region, block.user(), stride, slots, index)
         // SAFETY: (1).

@@ -8,7 +8,6 @@
 mod extended;
 mod information;
 mod looking;
-pub mod movable;
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -101,10 +100,17 @@ pub unsafe fn destroy_heap(heap: HeapHandle) -> Result<(), Status> {
 #[doc(alias = "HeapAlloc")]
 #[inline]
 pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNull<u8>, Status> {
-    match ops::fast::allocate(heap.0, flags, size) {
+    match allocate_at_once(heap, flags, size) {
         Some(block) => Ok(block),
         None => allocate_aligned(heap, flags, size, GRANULE),
     }
+}
+
+/// [`allocate`], where it takes a few dozen instructions and no lock; `None`, and nothing done,
+/// where it does not. For faces that keep their slow part apart.
+#[inline]
+pub fn allocate_at_once(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+    ops::fast::allocate_alone(heap.0, flags, size)
 }
 
 /// [`allocate`] with an alignment: a power of two up to 1 GiB. Every other call takes the block as
@@ -128,6 +134,11 @@ pub fn allocate_aligned(
     }
     let heap = entered_heap(heap)?;
     let flags = flags | heap.settings.force_flags;
+    if alignment <= GRANULE
+        && let Some(block) = ops::fast::allocate_locked(heap, flags, size)
+    {
+        return Ok(block);
+    }
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
         return Err(Status::NO_MEMORY);
@@ -192,11 +203,22 @@ pub unsafe fn reallocate(
 #[inline]
 pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Result<(), Status> {
     // SAFETY: (1).
-    if unsafe { ops::fast::free(heap.0, flags, pointer as usize) } {
+    if unsafe { free_at_once(heap, flags, pointer) } {
         return Ok(());
     }
     // SAFETY: (1).
     unsafe { free_the_long_way(heap, flags, pointer) }
+}
+
+/// [`free`], where it takes a few dozen instructions and no lock. False, and nothing done, where it
+/// does not. For faces that keep their slow part apart.
+///
+/// # Safety
+/// 1. As for [`free`].
+#[inline]
+pub unsafe fn free_at_once(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> bool {
+    // SAFETY: (1).
+    unsafe { ops::fast::free_alone(heap.0, flags, pointer as usize) }
 }
 
 /// # Safety
@@ -211,6 +233,10 @@ unsafe fn free_the_long_way(
         return Ok(());
     }
     let heap = entered_heap(heap)?;
+    // SAFETY: (1).
+    if unsafe { ops::fast::free_locked(heap, flags, pointer as usize) } {
+        return Ok(());
+    }
     if let Some(freed) = slots::free(heap, pointer as usize) {
         return freed.map_err(|failure| conclude(failure.into()));
     }

@@ -9,61 +9,129 @@ use core::sync::atomic::Ordering;
 use crate::entry::{Payload, USER_OFFSET};
 use crate::flags::HeapFlags;
 use crate::frontend::{activation, slots};
-use crate::heap::Heap;
+use crate::heap::{Heap, State};
+use crate::lookaside::Lookaside;
 use crate::ops::extras;
 use crate::regions;
+use crate::units::Granules;
 
-/// A parked block for `size` bytes from the heap whose handle `heap` is, any bit pattern; `None`
-/// for the long way.
+/// Bytes of the largest request that a parked block can serve.
+const LARGEST: usize = Lookaside::LARGEST.bytes();
+
+/// A parked block for `size` bytes from the heap whose handle `heap` is, any bit pattern, if the
+/// call is not serialised nor zeroes; `None` for the long way.
+///
+/// No call in it but to code that does not come back: it saves no register.
 #[inline(always)]
-pub fn allocate(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+pub fn allocate_alone(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
     let heap = Heap::at(heap)?;
     let flags = flags | heap.settings.force_flags;
-    let granules = extras::plain_block_size(size)?;
+    if !flags.contains(HeapFlags::NO_SERIALIZE) || flags.contains(HeapFlags::ZERO_MEMORY) {
+        return None;
+    }
+    let granules = parked_size(heap, flags, size)?;
+    // SAFETY: (1) the caller's word that it is alone.
+    unsafe { take(heap, heap.state(), size, granules) }
+}
+
+/// A slot of the front end for `size` bytes, or a parked block under the heap's lock; `None` for
+/// the long way. `flags` include those the heap forces.
+#[inline]
+pub fn allocate_locked(heap: &Heap, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
     if !heap.settings.parks || flags.intersects(extras::NOT_PLAIN) {
         return None;
     }
+    let granules = extras::plain_block_size(size)?;
     if let Some(slot) = slots::allocate(heap, flags, size, granules) {
         return Some(slot);
     }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
+    // SAFETY: (1) the lock is held.
+    let block = unsafe { take(heap, state, size, granules) }?;
+    activation::note_request(heap, state, granules);
+    drop(guard);
+    if flags.contains(HeapFlags::ZERO_MEMORY) {
+        // SAFETY: the block was just taken, and `size` bytes of it are its user's.
+        unsafe { block.write_bytes(0, size) };
+    }
+    Some(block)
+}
+
+/// The size of a plain block for `size` bytes; `None` when the call's block is not plain.
+#[inline(always)]
+fn parked_size(heap: &Heap, flags: HeapFlags, size: usize) -> Option<Granules> {
+    if !heap.settings.parks || flags.intersects(extras::NOT_PLAIN) || size > LARGEST {
+        return None;
+    }
+    extras::plain_block_size(size)
+}
+
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+#[inline(always)]
+unsafe fn take(
+    heap: &Heap,
+    state: &mut State,
+    size: usize,
+    granules: Granules,
+) -> Option<NonNull<u8>> {
     let block = state.lookaside.last(granules)?;
     // SAFETY: INV-PARKED: it is a block of this heap, whose lock is held.
-    let payload = unsafe { heap.key.read_payload(block) }.filter(|it| it.is_parked(granules))?;
+    let payload = unsafe { heap.key.read_payload(block) }?;
+    if !payload.is_parked(granules) {
+        return None;
+    }
     state.lookaside.pop(granules);
     // SAFETY: as above.
     unsafe { heap.key.write_payload(block, payload.unpark(size)) };
     state.accounting.add_live(size);
-    activation::note_request(heap, state, granules);
-    drop(guard);
-    let user = (block + USER_OFFSET) as *mut u8;
-    if flags.contains(HeapFlags::ZERO_MEMORY) {
-        // SAFETY: the block is ours, and `size` bytes of it are the user's.
-        unsafe { user.write_bytes(0, size) };
-    }
-    NonNull::new(user)
+    NonNull::new((block + USER_OFFSET) as *mut u8)
 }
 
-/// Parks the block at `pointer` of the heap whose handle `heap` is, any bit patterns. False for
-/// the long way.
+/// Parks the block at `pointer` of the heap whose handle `heap` is, any bit patterns, if the call
+/// is not serialised. False for the long way.
 ///
 /// # Safety
 /// 1. If `pointer` is a live block, nobody uses it any more.
 #[inline(always)]
-pub unsafe fn free(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
-    let Some(heap) = Heap::at(heap).filter(|heap| heap.settings.parks) else {
+pub unsafe fn free_alone(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
+    let Some(heap) = Heap::at(heap) else {
         return false;
     };
+    // SAFETY: (1); the caller's word that it is alone.
+    (flags | heap.settings.force_flags).contains(HeapFlags::NO_SERIALIZE)
+        && heap.settings.parks
+        && unsafe { park(heap, heap.state(), pointer) }
+}
+
+/// Takes the slot at `pointer`, any bit pattern, back, or parks the block there under the heap's
+/// lock. False for the long way.
+///
+/// # Safety
+/// 1. As for [`free_alone`].
+#[inline]
+pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool {
+    if !heap.settings.parks {
+        return false;
+    }
     if let Some(freed) = slots::free(heap, pointer) {
         // Misuse takes the long way, which finds it again and reports it.
         return freed.is_ok();
     }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
+    // SAFETY: (1); the lock is held.
+    unsafe { park(heap, state, pointer) }
+}
+
+/// # Safety
+/// 1. As for [`free_alone`]; the heap's lock is held and `state` is its state.
+#[inline(always)]
+unsafe fn park(heap: &Heap, state: &mut State, pointer: usize) -> bool {
     match live_block(heap, pointer) {
         Some((block, payload)) if state.lookaside.push(payload.size(), block) => {
-            // SAFETY: INV-STARTS; the lock is held; (1).
+            // SAFETY: INV-STARTS; (1).
             unsafe { heap.key.write_payload(block, payload.park()) };
             state.accounting.remove_live(payload.requested());
             true
@@ -97,5 +165,7 @@ fn live_block(heap: &Heap, pointer: usize) -> Option<(usize, Payload)> {
     }
     // SAFETY: INV-STARTS; the lock is held.
     let payload = unsafe { heap.key.read_payload(block) }?;
-    payload.is_live().then_some((block, payload))
+    let sound = block + payload.size().bytes() <= region.end
+        && payload.requested() <= payload.size().bytes();
+    (sound && payload.is_live()).then_some((block, payload))
 }

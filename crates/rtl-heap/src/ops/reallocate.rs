@@ -102,7 +102,7 @@ pub unsafe fn move_slot(
     let plain = flags.difference(
         HeapFlags::ZERO_MEMORY | HeapFlags::SETTABLE_USER_VALUE | HeapFlags::SETTABLE_USER_FLAGS,
     );
-    let moved = fast::allocate(heap.handle, plain, size).map_or_else(
+    let moved = fast::allocate_locked(heap, plain | heap.settings.force_flags, size).map_or_else(
         || {
             let mut guard = heap.enter(flags);
             let (heap, state) = guard.parts();

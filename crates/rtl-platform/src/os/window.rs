@@ -12,8 +12,13 @@ use crate::sys::region::Region;
 use crate::sys::regions::Regions;
 use crate::vm::{VmError, Window};
 
-/// How often the room that was found may turn out to be taken.
-const ATTEMPTS_MAX: usize = 256;
+/// How often the room that was found may turn out to be taken before the search goes on at the
+/// next power of two: then it is not a race, but room that the system keeps without telling, such
+/// as its own part of the address space, which ends at one.
+const NEAR_ATTEMPTS: u32 = 64;
+
+/// After so many attempts, no power of two is left.
+const ATTEMPTS_MAX: u32 = NEAR_ATTEMPTS + usize::BITS;
 
 /// How many places are tried where the system gives no account.
 const PROBES_MAX: usize = 0x1_0000;
@@ -30,7 +35,7 @@ pub fn reserve(size: usize, window: Window) -> Result<NonNull<u8>, VmError> {
         ..window
     };
     let mut last_error = VmError::OutOfMemory;
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 0..ATTEMPTS_MAX {
         let Some(regions) = Regions::open() else {
             return probe(size, window);
         };
@@ -40,13 +45,25 @@ pub fn reserve(size: usize, window: Window) -> Result<NonNull<u8>, VmError> {
             reserved => return reserved,
         }
         // Taken meanwhile, or not for us (such as the lowest addresses on Linux): look beyond it.
-        if window.top_down {
-            window.high = at + size - 1;
-        } else {
-            window.low = at + ALLOCATION_GRANULARITY;
-        }
+        window = beyond(at, size, window, attempt >= NEAR_ATTEMPTS);
     }
     Err(last_error)
+}
+
+/// The rest of `window` beyond the place `at`, or beyond the next power of two.
+fn beyond(at: usize, size: usize, window: Window, far: bool) -> Window {
+    let (low, high) = match far {
+        false => (at.saturating_add(ALLOCATION_GRANULARITY), at + size - 1),
+        true => (
+            (at + 1).checked_next_power_of_two().unwrap_or(usize::MAX),
+            1 << at.ilog2(),
+        ),
+    };
+    if window.top_down {
+        Window { high, ..window }
+    } else {
+        Window { low, ..window }
+    }
 }
 
 /// The lowest, or highest, address in `window` at which `size` bytes are free.
@@ -220,6 +237,18 @@ mod tests {
         };
         assert_eq!(find(true), Some(below - 0x1_0000));
         assert_eq!(find(false), Some(0x10_0000));
+    }
+
+    #[test]
+    fn the_search_goes_on_beyond_what_was_refused() {
+        let down = window(0, usize::MAX, true);
+        assert_eq!(beyond(0x12_0000, 0x1000, down, false).high, 0x12_0fff);
+        assert_eq!(beyond(0x12_0000, 0x1000, down, true).high, 0x10_0000);
+        let up = window(0, usize::MAX, false);
+        assert_eq!(beyond(0x12_0000, 0x1000, up, false).low, 0x13_0000);
+        assert_eq!(beyond(0x12_0000, 0x1000, up, true).low, 0x20_0000);
+        let top = floor(usize::MAX, ALLOCATION_GRANULARITY);
+        assert_eq!(beyond(top, 0x1000, up, true).low, usize::MAX);
     }
 
     #[test]

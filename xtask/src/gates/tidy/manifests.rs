@@ -33,6 +33,7 @@ pub fn check(file: &Path, text: &str) -> Vec<Finding> {
         let line = line.trim();
         if line.starts_with('[') {
             section = line;
+            continue;
         }
         inherits_lints |= section == "[lints]" && line == "workspace = true";
         let is_dependency =
@@ -80,6 +81,11 @@ mod tests {
         assert!(check(Path::new("a/Cargo.toml"), GOOD).is_empty());
         let own = GOOD.replace("libc.workspace = true", "libc = \"0.2\"");
         assert_eq!(check(Path::new("a/Cargo.toml"), &own).len(), 1);
+        let by_target = GOOD.replace(
+            "[lints]",
+            "[target.'cfg(target_os = \"linux\")'.dependencies]\nspin.workspace = true\n[lints]",
+        );
+        assert!(check(Path::new("a/Cargo.toml"), &by_target).is_empty());
         let no_lints = GOOD.replace("[lints]\nworkspace = true\n", "");
         assert_eq!(check(Path::new("a/Cargo.toml"), &no_lints).len(), 1);
     }

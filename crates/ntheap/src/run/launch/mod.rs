@@ -21,6 +21,7 @@ pub use imp::{LIBRARY_FILE, SUPPORTED, is_executable, privilege, run};
 
 /// A program to be started.
 #[derive(Debug)]
+#[cfg_attr(preload = "none", expect(dead_code, reason = "no program is run here"))]
 pub struct Job<'a> {
     /// Where it is.
     pub program: &'a Path,
@@ -36,6 +37,7 @@ pub struct Job<'a> {
 
 /// How the program ended.
 #[derive(Debug)]
+#[cfg_attr(preload = "none", expect(dead_code, reason = "no program is run here"))]
 pub enum Ending {
     /// By itself, with this status.
     Exited(u8),

@@ -14,9 +14,7 @@ use super::memory;
 /// Captures the callers of the caller.
 #[inline(never)]
 pub fn capture(frames: &mut [usize]) -> usize {
-    let frame = frames::frame_pointer();
-    let here = 0_usize;
-    let stack_pointer = core::ptr::from_ref(&here).addr();
+    let (frame, stack_pointer) = frames::pointers();
     let Some(stack) = limits(stack_pointer) else {
         return 0;
     };

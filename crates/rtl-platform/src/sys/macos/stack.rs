@@ -5,9 +5,7 @@ use crate::sys::posix::frames;
 /// Captures the callers of the caller.
 #[inline(never)]
 pub fn capture(frames: &mut [usize]) -> usize {
-    let frame = frames::frame_pointer();
-    let here = 0_usize;
-    let stack_pointer = core::ptr::from_ref(&here).addr();
+    let (frame, stack_pointer) = frames::pointers();
     // SAFETY: takes nothing.
     let own = unsafe { libc::pthread_self() };
     // SAFETY: the thread is the current one.

@@ -40,6 +40,10 @@ pub fn watch_exit(_block: NonNull<ThreadBlock>) {}
 
 /// Runs in every round. The block stays the thread's until the last, so that other destructors
 /// find it.
+///
+/// # Safety
+///
+/// 1. `value` is the current thread's block or mark, and the thread is ending.
 unsafe extern "C" fn destructor(value: *mut c_void) {
     if value.addr() == keyed::GONE {
         return;
@@ -50,7 +54,7 @@ unsafe extern "C" fn destructor(value: *mut c_void) {
     let key = key();
     // The system has cleared the value before the call.
     set(key, value);
-    // SAFETY: 1: only `block` stores values, and stores the thread's own block.
+    // SAFETY: 1.
     unsafe { ThreadBlock::leave(block) };
     // SAFETY: the block is this thread's until it is given back.
     let rounds = &unsafe { block.as_ref() }.system[1];

@@ -1,7 +1,5 @@
 //! The C library's error number of this thread.
 
-#[cfg(target_os = "android")]
-use libc::__errno as location;
 #[cfg(target_os = "linux")]
 use libc::__errno_location as location;
 #[cfg(target_os = "macos")]

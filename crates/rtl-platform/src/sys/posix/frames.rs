@@ -3,31 +3,51 @@
 //! On every architecture here a frame pointer points to a pair of words: the caller's frame
 //! pointer, and the return address.
 
-/// The frame pointer of whoever this is inlined into.
+/// The frame pointer and the stack pointer of whoever this is inlined into.
 #[inline(always)]
-pub fn frame_pointer() -> usize {
+pub fn pointers() -> (usize, usize) {
     let frame: usize;
-    // SAFETY: copies a register.
+    let stack: usize;
+    // SAFETY: copies two registers.
     #[cfg(target_arch = "x86_64")]
     unsafe {
-        core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags));
+        core::arch::asm!(
+            "mov {}, rbp",
+            "mov {}, rsp",
+            out(reg) frame,
+            out(reg) stack,
+            options(nomem, nostack, preserves_flags)
+        );
     }
-    // SAFETY: copies a register.
+    // SAFETY: copies two registers.
     #[cfg(target_arch = "x86")]
     unsafe {
-        core::arch::asm!("mov {}, ebp", out(reg) frame, options(nomem, nostack, preserves_flags));
+        core::arch::asm!(
+            "mov {}, ebp",
+            "mov {}, esp",
+            out(reg) frame,
+            out(reg) stack,
+            options(nomem, nostack, preserves_flags)
+        );
     }
-    // SAFETY: copies a register.
+    // SAFETY: copies two registers.
     #[cfg(target_arch = "aarch64")]
     unsafe {
-        core::arch::asm!("mov {}, x29", out(reg) frame, options(nomem, nostack, preserves_flags));
+        core::arch::asm!(
+            "mov {}, x29",
+            "mov {}, sp",
+            out(reg) frame,
+            out(reg) stack,
+            options(nomem, nostack, preserves_flags)
+        );
     }
     // Elsewhere the convention is not known here, and a chain of nothing is what is followed.
     #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
     {
         frame = 0;
+        stack = core::ptr::from_ref(&frame).addr();
     }
-    frame
+    (frame, stack)
 }
 
 /// Follows the chain from `frame` while it climbs inside `low..high` and stores the return

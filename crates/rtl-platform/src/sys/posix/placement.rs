@@ -8,6 +8,7 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::ahead;
 use super::mapping::{host_page_size, map, unmap};
 use crate::pages::{ALLOCATION_GRANULARITY, ceiling, floor};
 use crate::sys::memory;
@@ -26,6 +27,24 @@ const FLOOR: usize = if usize::BITS < 64 { 1 << 26 } else { 1 << 36 };
 /// Reserves `size` bytes anywhere, all committed with `protection` if there is one.
 pub fn reserve(size: usize, protection: Option<Protection>) -> Result<NonNull<u8>, VmError> {
     let size = whole_pages(size)?;
+    if size == ALLOCATION_GRANULARITY
+        && protection.is_none()
+        && let Some(base) = ahead::take(
+            |size| alone(size, None).ok(),
+            |rest, size| {
+                // SAFETY: the rest of a mapping that nobody knows of. Should it fail, address
+                // space is lost.
+                let _ = unsafe { unmap(rest, size) };
+            },
+        )
+    {
+        return Ok(base);
+    }
+    alone(size, protection)
+}
+
+/// Reserves `size` bytes with a mapping of their own.
+fn alone(size: usize, protection: Option<Protection>) -> Result<NonNull<u8>, VmError> {
     let base = aligned(size, protection.unwrap_or(Protection::NoAccess))?;
     memory::name(base, size);
     Ok(base)

@@ -59,6 +59,10 @@ fn new_block(index: u32, is_late: bool) -> NonNull<ThreadBlock> {
 }
 
 /// Runs at the end of the thread, and also of a fiber, which may be another's.
+///
+/// # Safety
+///
+/// 1. The current thread, or a fiber, is ending, and `value` is a block.
 unsafe extern "system" fn callback(value: *const c_void) {
     let index = block_index();
     // SAFETY: the index exists and is never freed.
@@ -69,7 +73,7 @@ unsafe extern "system" fn callback(value: *const c_void) {
     if !core::ptr::addr_eq(value, own) {
         return;
     }
-    // SAFETY: 1: the thread's own block.
+    // SAFETY: 1: the value is the thread's own block, so it is the thread that is ending.
     unsafe { ThreadBlock::leave(block) };
     // SAFETY: the index exists and is never freed.
     unsafe { TlsSetValue(index, core::ptr::without_provenance(keyed::GONE)) };

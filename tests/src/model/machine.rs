@@ -1,0 +1,569 @@
+//! The model, and the machine that runs it beside a heap.
+
+use core::cell::Cell;
+use core::ptr::null_mut;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use rtl_heap::failure::HeapFailure;
+use rtl_heap::nt::{self, HeapHandle};
+use rtl_heap::{Accounting, GRANULE, HeapFlags, Limits, Status, hooks};
+
+use super::contents::{Contents, is_zero};
+use super::operation::{Call, Operation, Pointer};
+use super::shape::{Shape, Subject};
+
+/// No request of this many bytes can be granted.
+const ABSURD: usize = isize::MAX as usize - 0x10_0000;
+/// Flags of a call or a heap that make blocks larger than size and header.
+const EXTRAS: HeapFlags = HeapFlags::TAIL_CHECKING_ENABLED
+    .union(HeapFlags::FREE_CHECKING_ENABLED)
+    .union(HeapFlags::CREATE_ENABLE_TRACING)
+    .union(HeapFlags::SETTABLE_USER_VALUE);
+/// Requests this near the limit may be refused by a fixed heap (specification 2.6).
+const NEAR_LIMIT: usize = 0x2000;
+/// More than a fixed heap keeps for itself, in bytes (specification 2.6).
+const HEADER_MOST: usize = 0xC00;
+/// Freed addresses that are remembered, to be freed again.
+const FREED_MOST: usize = 64;
+
+/// A live block as the model knows it.
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    size: usize,
+    contents: Contents,
+    /// The user value, for a block that has one.
+    value: Option<usize>,
+}
+
+/// Whether the system may refuse memory during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// It has plenty.
+    Generous,
+    /// It may refuse any call.
+    Moody,
+}
+
+/// A heap and the model of it.
+pub struct Machine<'s> {
+    subject: &'s Subject,
+    heap: HeapHandle,
+    system: System,
+    /// Flags that are in force with every call.
+    forced: HeapFlags,
+    fresh: Accounting,
+    live: BTreeMap<usize, Live>,
+    freed: Vec<usize>,
+    depth: usize,
+    filled: usize,
+}
+
+/// Runs `operations` on a new heap of the shape, checks every answer, frees everything, and checks
+/// that the heap is as it was at first.
+///
+/// # Panics
+/// When heap and model differ.
+pub fn run(shape: &Shape, operations: &[Operation]) {
+    let subject = Subject::create(shape, None).unwrap_or_else(|error| panic!("{error}: {shape:?}"));
+    let mut machine = Machine::new(&subject, System::Generous);
+    machine.perform(operations);
+    machine.finish();
+}
+
+impl<'s> Machine<'s> {
+    /// A model of a heap nobody used yet.
+    pub fn new(subject: &'s Subject, system: System) -> Self {
+        hooks::set_failure_handler(Some(count_failure));
+        let heap = subject.handle();
+        let fresh = nt::accounting(heap).expect("a heap");
+        assert!(nt::validate(heap, HeapFlags::empty(), None));
+        Self {
+            subject,
+            heap,
+            system,
+            forced: (subject.shape().flags & HeapFlags::CREATE_VALID).forced(),
+            fresh,
+            live: BTreeMap::new(),
+            freed: Vec::new(),
+            depth: 0,
+            filled: 0,
+        }
+    }
+
+    /// Performs the operations in turn.
+    ///
+    /// # Panics
+    /// When heap and model differ.
+    pub fn perform(&mut self, operations: &[Operation]) {
+        for operation in operations {
+            self.step(*operation);
+            self.check_heap();
+        }
+    }
+
+    /// Frees everything and insists that the heap is as it was at first.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn finish(mut self) {
+        self.free_everything();
+        self.check_freshness();
+    }
+
+    /// Gives the lock back and frees every block.
+    ///
+    /// # Panics
+    /// When a block changed or cannot be freed.
+    pub fn free_everything(&mut self) {
+        while self.depth != 0 {
+            self.unlock();
+        }
+        while let Some((&block, _)) = self.live.first_key_value() {
+            self.free(HeapFlags::empty(), block);
+        }
+        self.check_heap();
+    }
+
+    /// Insists that the emptied heap is as it was at first.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn check_freshness(&self) {
+        let shape = self.subject.shape();
+        nt::compact(self.heap, HeapFlags::empty()).expect("a heap");
+        self.check_heap();
+        let now = self.accounting();
+        assert_eq!((now.live_blocks, now.live_bytes), (0, 0));
+        if shape.flags.contains(HeapFlags::DISABLE_COALESCE_ON_FREE) {
+            return;
+        }
+        assert_eq!(now.reserved, self.fresh.reserved, "address space stays");
+        if shape.decommits() {
+            let of = |sums: &Accounting| (sums.committed, sums.uncommitted_free);
+            assert_eq!(of(&now), of(&self.fresh), "pages stay");
+        }
+    }
+
+    fn accounting(&self) -> Accounting {
+        nt::accounting(self.heap).expect("a heap")
+    }
+
+    fn check_heap(&self) {
+        let no_flags = HeapFlags::empty();
+        assert!(
+            nt::validate(self.heap, no_flags, None),
+            "the heap is not whole"
+        );
+        let now = self.accounting();
+        let sizes: usize = self.live.values().map(|live| live.size).sum();
+        assert_eq!(
+            (now.live_blocks, now.live_bytes),
+            (self.live.len(), sizes),
+            "the heap miscounts"
+        );
+        assert!(now.committed <= now.reserved);
+        assert!(now.peak_committed >= now.committed && now.peak_reserved >= now.reserved);
+        assert!(now.peak_live_bytes >= now.live_bytes);
+    }
+
+    fn step(&mut self, operation: Operation) {
+        match operation {
+            Operation::Allocate {
+                flags,
+                size,
+                alignment,
+            } => self.allocate(HeapFlags::from_bits_retain(flags), size, 1 << alignment),
+            Operation::Free { flags, block } => {
+                if let Some(block) = self.nth(block) {
+                    self.free(HeapFlags::from_bits_retain(flags), block);
+                }
+            }
+            Operation::Reallocate { flags, block, size } => {
+                if let Some(block) = self.nth(block) {
+                    self.reallocate(HeapFlags::from_bits_retain(flags), block, size);
+                }
+            }
+            Operation::Ask { flags, block } => {
+                if let Some(block) = self.nth(block) {
+                    self.ask(HeapFlags::from_bits_retain(flags), block);
+                }
+            }
+            Operation::Lock => {
+                assert_eq!(nt::lock(self.heap), Ok(()));
+                self.depth += 1;
+            }
+            Operation::Unlock => self.unlock(),
+            Operation::Compact { flags } => {
+                let flags = HeapFlags::from_bits_retain(flags);
+                nt::compact(self.heap, flags).expect("a heap");
+            }
+            Operation::Misuse {
+                call,
+                flags,
+                pointer,
+            } => self.misuse(call, HeapFlags::from_bits_retain(flags), pointer),
+            Operation::WrongHandle { call, handle } => self.wrong_handle(call, handle),
+        }
+    }
+
+    fn nth(&self, number: usize) -> Option<usize> {
+        let count = self.live.len();
+        let index = (count != 0).then(|| number % count)?;
+        self.live.keys().nth(index).copied()
+    }
+
+    fn next_contents(&mut self) -> Contents {
+        self.filled += 1;
+        Contents::numbered(self.filled)
+    }
+
+    fn allocate(&mut self, flags: HeapFlags, size: usize, alignment: usize) {
+        let before = self.accounting();
+        let all_flags = flags | self.forced;
+        let block = match nt::allocate_aligned(self.heap, flags, size, alignment) {
+            Ok(block) => block.as_ptr(),
+            Err(status) => {
+                assert_eq!(status, Status::NO_MEMORY);
+                assert!(
+                    self.may_refuse(all_flags, size, alignment),
+                    "refused {size:#x}"
+                );
+                self.check_refused(before, all_flags, size);
+                return;
+            }
+        };
+        assert!(size < ABSURD, "granted {size:#x}");
+        assert_eq!(block as usize % alignment.max(GRANULE), 0, "misaligned");
+        self.check_place(block as usize, size);
+        if all_flags.contains(HeapFlags::ZERO_MEMORY) {
+            // SAFETY: the block was just handed out.
+            assert!(unsafe { is_zero(block, size) }, "not zeroed");
+        }
+        let value = all_flags
+            .contains(HeapFlags::SETTABLE_USER_VALUE)
+            .then_some(0);
+        self.check_value(block as usize, size, value);
+        self.fill(block as usize, size, value);
+    }
+
+    fn free(&mut self, flags: HeapFlags, block: usize) {
+        self.check_block(block);
+        // SAFETY: the model's own block.
+        let freed = unsafe { nt::free(self.heap, flags, block as *mut u8) };
+        assert_eq!(freed, Ok(()));
+        self.live.remove(&block);
+        if self.freed.len() == FREED_MOST {
+            self.freed.remove(0);
+        }
+        self.freed.push(block);
+    }
+
+    fn reallocate(&mut self, flags: HeapFlags, block: usize, size: usize) {
+        self.check_block(block);
+        let before = self.accounting();
+        let old = self.live[&block];
+        let all_flags = flags | self.forced;
+        let in_place_only = all_flags.contains(HeapFlags::REALLOC_IN_PLACE_ONLY);
+        // What a call's flags add may make a smaller block a larger one.
+        let shrinks = size <= old.size && !flags.intersects(EXTRAS);
+        // SAFETY: the model's own block.
+        let moved = match unsafe { nt::reallocate(self.heap, flags, block as *mut u8, size) } {
+            Ok(moved) => moved.as_ptr() as usize,
+            Err(status) => {
+                assert_eq!(status, Status::NO_MEMORY);
+                assert!(!shrinks, "a block cannot shrink");
+                let excused = in_place_only || self.may_refuse(all_flags, size, GRANULE);
+                assert!(excused, "refused {:#x} to {size:#x}", old.size);
+                self.check_refused(before, all_flags, size);
+                self.check_block(block);
+                return;
+            }
+        };
+        assert!(size < ABSURD, "granted {size:#x}");
+        assert_eq!(moved % GRANULE, 0, "misaligned");
+        assert!(moved == block || !in_place_only, "moved against its flags");
+        assert!(moved == block || !shrinks, "moved to shrink");
+        self.live.remove(&block);
+        self.check_place(moved, size);
+        let kept = old.size.min(size);
+        let bytes = moved as *mut u8;
+        // SAFETY: the block is ours and `size` long.
+        unsafe {
+            assert!(old.contents.stands_at(bytes, kept), "contents lost");
+            if all_flags.contains(HeapFlags::ZERO_MEMORY) {
+                assert!(is_zero(bytes.add(kept), size - kept), "growth not zeroed");
+            }
+        }
+        self.check_value(moved, size, old.value);
+        self.fill(moved, size, old.value);
+    }
+
+    /// Fills a block, gives it a new value if it has one, and enters it into the model.
+    fn fill(&mut self, block: usize, size: usize, mut value: Option<usize>) {
+        let contents = self.next_contents();
+        // SAFETY: the block is ours and `size` long.
+        unsafe { contents.write(block as *mut u8, size) };
+        // A large block's value cannot be reached; it stays what it was.
+        if let (Some(value), Some(slot)) = (&mut value, self.value_slot(block, size)) {
+            *value = self.filled;
+            // SAFETY: the slot belongs to the block.
+            unsafe { slot.write(*value) };
+        }
+        let live = Live {
+            size,
+            contents,
+            value,
+        };
+        self.live.insert(block, live);
+    }
+
+    fn ask(&self, flags: HeapFlags, block: usize) {
+        let pointer = block as *const u8;
+        assert_eq!(
+            nt::size(self.heap, flags, pointer),
+            Ok(self.live[&block].size)
+        );
+        assert!(nt::validate(self.heap, flags, Some(pointer)));
+    }
+
+    fn unlock(&mut self) {
+        let is_serialized = !self.forced.contains(HeapFlags::NO_SERIALIZE);
+        if is_serialized && self.depth == 0 {
+            assert_eq!(nt::unlock(self.heap), Err(Status::RESOURCE_NOT_OWNED));
+            return;
+        }
+        assert_eq!(nt::unlock(self.heap), Ok(()));
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    fn misuse(&self, call: Call, flags: HeapFlags, pointer: Pointer) {
+        let address = self.address_of(pointer);
+        let before = self.accounting();
+        let failures = FAILURES.get();
+        let pointer = address as *mut u8;
+        let invalid = Status::INVALID_PARAMETER;
+        let mut reports = 1;
+        if address == 0 {
+            // NULL is freed by doing nothing and is no block to any other call.
+            if matches!(call, Call::Free) {
+                // SAFETY: no block is passed.
+                assert_eq!(unsafe { nt::free(self.heap, flags, pointer) }, Ok(()));
+                return;
+            }
+        }
+        match call {
+            // SAFETY: no live block is passed, which is to be refused.
+            Call::Free => assert_eq!(unsafe { nt::free(self.heap, flags, pointer) }, Err(invalid)),
+            Call::Size => assert_eq!(nt::size(self.heap, flags, pointer), Err(invalid)),
+            Call::Reallocate(size) => {
+                // SAFETY: as above.
+                let result = unsafe { nt::reallocate(self.heap, flags, pointer, size) };
+                assert_eq!(result, Err(invalid));
+            }
+            Call::Validate => {
+                assert!(
+                    !nt::validate(self.heap, flags, Some(pointer)),
+                    "{address:#x}"
+                );
+                // A type test reports nothing.
+                reports = 0;
+            }
+        }
+        assert_eq!(
+            FAILURES.get() - failures,
+            reports,
+            "reports of {address:#x}"
+        );
+        assert_eq!(
+            self.accounting(),
+            before,
+            "a refused call changed something"
+        );
+    }
+
+    /// An address that is no live block of the heap.
+    fn address_of(&self, pointer: Pointer) -> usize {
+        static BYTE: u8 = 0;
+        let byte = 0u8;
+        let near = |block, distance| {
+            self.nth(block)
+                .map(|at: usize| at.wrapping_add_signed(distance))
+        };
+        let address = match pointer {
+            Pointer::Null => 0,
+            Pointer::Near { block, distance } => near(block, distance).unwrap_or(0x10),
+            Pointer::Freed(number) if self.freed.is_empty() => number,
+            Pointer::Freed(number) => self.freed[number % self.freed.len()],
+            Pointer::Foreign(number) => NEIGHBOUR.blocks[number % NEIGHBOUR.blocks.len()],
+            Pointer::Stack => &raw const byte as usize,
+            Pointer::Static => &raw const BYTE as usize,
+            Pointer::Heap(offset) => self.heap.0.wrapping_add(offset),
+            Pointer::Bits(bits) => bits,
+        };
+        let is_live = self.live.contains_key(&address);
+        if is_live { address + 1 } else { address }
+    }
+
+    fn wrong_handle(&self, call: Call, handle: Pointer) {
+        let handle = self.address_of(handle);
+        let is_heap = handle == self.heap.0 || handle == NEIGHBOUR.heap.0;
+        // Any other heap of the process has a handle as good as ours.
+        if is_heap || matches!(call, Call::Validate) || nt::accounting(HeapHandle(handle)).is_ok() {
+            return;
+        }
+        let heap = HeapHandle(handle);
+        let flags = HeapFlags::empty();
+        let block = self.nth(0).map_or(null_mut(), |block| block as *mut u8);
+        let invalid = Status::INVALID_HANDLE;
+        assert_eq!(nt::allocate(heap, flags, 1), Err(invalid));
+        assert_eq!(nt::size(heap, flags, block), Err(invalid));
+        assert_eq!(nt::lock(heap), Err(invalid));
+        assert!(!nt::validate(heap, flags, None));
+        // SAFETY: not a heap, so nothing is freed.
+        let freed = unsafe { nt::free(heap, flags, block) };
+        assert_eq!(
+            freed,
+            if block.is_null() {
+                Ok(())
+            } else {
+                Err(invalid)
+            }
+        );
+        // SAFETY: not a heap, so nothing is destroyed.
+        assert_eq!(unsafe { nt::destroy_heap(heap) }, Err(invalid));
+    }
+
+    /// A refused request left everything as it was, and says what it would raise.
+    fn check_refused(&self, before: Accounting, flags: HeapFlags, size: usize) {
+        let now = self.accounting();
+        let of = |sums: &Accounting| (sums.live_blocks, sums.live_bytes);
+        assert_eq!(of(&now), of(&before), "a refused call changed something");
+        let raised = nt::exception(self.heap, flags, size);
+        let raises = flags.contains(HeapFlags::GENERATE_EXCEPTIONS);
+        assert_eq!(
+            raised.map(|raised| raised.code),
+            raises.then_some(Status::NO_MEMORY)
+        );
+    }
+
+    /// Whether the model can tell why a request was refused.
+    fn may_refuse(&self, flags: HeapFlags, size: usize, alignment: usize) -> bool {
+        let shape = self.subject.shape();
+        if self.system == System::Moody || size >= ABSURD {
+            return true;
+        }
+        if shape.growable {
+            return false;
+        }
+        let is_simple = alignment <= GRANULE
+            && !flags.intersects(EXTRAS)
+            && !shape.flags.intersects(EXTRAS)
+            && !shape.flags.contains(HeapFlags::DISABLE_COALESCE_ON_FREE);
+        !is_simple || size + NEAR_LIMIT > shape.largest_block() || !self.has_room(size)
+    }
+
+    /// Some gap between blocks of the one segment of a fixed heap holds `size` bytes for sure.
+    fn has_room(&self, size: usize) -> bool {
+        // Header, rounding, a granule that was too little to split off, extras of other calls.
+        const SLACK: usize = 8 * GRANULE;
+        let needed = size + SLACK;
+        let mut end = self.heap.0 + HEADER_MOST;
+        for (block, live) in &self.live {
+            if block.saturating_sub(end) >= needed {
+                return true;
+            }
+            end = block + live.size.max(GRANULE) + SLACK;
+        }
+        (self.heap.0 + self.fresh.reserved).saturating_sub(end) >= needed
+    }
+
+    /// A block lies in committed memory of the heap and overlaps no other.
+    fn check_place(&self, block: usize, size: usize) {
+        let region = nt::region_of(block).expect("a block in no region");
+        assert_eq!(region.heap, self.heap.0, "a block of another heap");
+        assert!(region.committed, "a block not committed");
+        let end = block + size;
+        assert!(region.base <= block && end <= region.base + region.size);
+        if size != 0 {
+            let last = nt::region_of(end - 1).expect("a block in no region");
+            assert!(last.committed, "a block not wholly committed");
+        }
+        if let Some((before, live)) = self.live.range(..=block).next_back() {
+            assert!(before + live.size.max(1) <= block, "blocks overlap");
+        }
+        if let Some((after, _)) = self.live.range(block..).next() {
+            assert!(block + size.max(1) <= *after, "blocks overlap");
+        }
+    }
+
+    /// A live block has its size, contents and value.
+    fn check_block(&self, block: usize) {
+        let live = self.live[&block];
+        let pointer = block as *const u8;
+        assert_eq!(
+            nt::size(self.heap, HeapFlags::empty(), pointer),
+            Ok(live.size)
+        );
+        // SAFETY: the block is ours.
+        let kept = unsafe { live.contents.stands_at(pointer, live.size) };
+        assert!(
+            kept,
+            "contents of {block:#x}, {:#x} bytes, changed",
+            live.size
+        );
+        self.check_value(block, live.size, live.value);
+    }
+
+    fn check_value(&self, block: usize, size: usize, value: Option<usize>) {
+        if let (Some(value), Some(slot)) = (value, self.value_slot(block, size)) {
+            // SAFETY: the slot belongs to the block.
+            assert_eq!(unsafe { slot.read() }, value, "a user value changed");
+        }
+    }
+
+    /// Where a block with a user value has it; `None` for a large block.
+    fn value_slot(&self, block: usize, size: usize) -> Option<*mut usize> {
+        if nt::region_of(block)?.large {
+            return None;
+        }
+        let heap_flags = self.subject.shape().flags;
+        let tail = usize::from(heap_flags.contains(HeapFlags::TAIL_CHECKING_ENABLED)) * GRANULE;
+        let data = size.next_multiple_of(8);
+        Some((block + data + tail + GRANULE / 2) as *mut usize)
+    }
+}
+
+thread_local! {
+    static FAILURES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts the reports of misuse on each thread.
+fn count_failure(_failure: &HeapFailure) {
+    FAILURES.set(FAILURES.get() + 1);
+}
+
+/// Another heap with blocks of its own, for the whole process.
+struct Neighbour {
+    heap: HeapHandle,
+    blocks: [usize; 3],
+}
+
+static NEIGHBOUR: LazyLock<Neighbour> = LazyLock::new(|| {
+    let request = nt::CreateRequest::new(Limits::WINDOWS);
+    // SAFETY: no caller memory, lock or routine is involved.
+    let heap = unsafe { nt::create_heap(&request) }.expect("a heap");
+    let block = |size| {
+        let block = nt::allocate(heap, HeapFlags::empty(), size).expect("a block");
+        block.as_ptr() as usize
+    };
+    Neighbour {
+        heap,
+        blocks: [block(0), block(100), block(0x20_0000)],
+    }
+});
+
+/// Makes what the machines of a process share, so that it does not count as a heap of a test's.
+pub fn prepare() {
+    LazyLock::force(&NEIGHBOUR);
+}

@@ -1,0 +1,55 @@
+//! Random operations on heaps of every kind, against a simple model (reliability line R1).
+#![cfg(not(all(feature = "oracle", windows)))]
+
+use proptest::prelude::*;
+use rtl_heap_tests::model::machine::{self, Machine, System};
+use rtl_heap_tests::model::operation::operations;
+use rtl_heap_tests::model::shape::{Routine, Shape, Subject, routine_shapes, set_routine, shapes};
+use rtl_heap_tests::model::{OPERATIONS, config};
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_heap_of_any_kind_is_what_the_model_says(
+        shape in shapes(),
+        operations in operations(OPERATIONS),
+    ) {
+        machine::run(&shape, &operations);
+    }
+}
+
+proptest! {
+    // The same machine as above on what most programs use, where each case is a longer life.
+    #![proptest_config(ProptestConfig { cases: config().cases / 16 + 1, ..config() })]
+
+    #[test]
+    fn a_plain_heap_lives_long(operations in operations(8 * OPERATIONS)) {
+        machine::run(&Shape::plain(), &operations);
+    }
+
+    #[test]
+    fn a_commit_routine_may_commit_less_than_asked(
+        shape in routine_shapes(),
+        operations in operations(OPERATIONS),
+    ) {
+        set_routine(Routine { one_page: true, ..Routine::default() });
+        machine::run(&shape, &operations);
+        set_routine(Routine::default());
+    }
+
+    #[test]
+    fn a_commit_routine_may_refuse_any_call(
+        shape in routine_shapes(),
+        operations in operations(OPERATIONS),
+        refuse_in in 1..6usize,
+        for_ever in any::<bool>(),
+    ) {
+        let subject = Subject::create(&shape, None).unwrap();
+        set_routine(Routine { refuse_in, for_ever, ..Routine::default() });
+        let mut machine = Machine::new(&subject, System::Moody);
+        machine.perform(&operations);
+        machine.finish();
+        set_routine(Routine::default());
+    }
+}

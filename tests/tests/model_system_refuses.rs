@@ -1,0 +1,164 @@
+//! The model on heaps whose system refuses memory: every call of every kind in turn, once and for
+//! ever (reliability line R5, misuse rows I1 to I6, I11, I12).
+#![cfg(not(all(feature = "oracle", windows)))]
+
+use rtl_heap::vm::Vm;
+use rtl_heap::{Status, nt};
+use rtl_heap_tests::model::from_seed;
+use rtl_heap_tests::model::machine::{self, Machine, System};
+use rtl_heap_tests::model::operation::{Operation, operations};
+use rtl_heap_tests::model::shape::{
+    Memory, Routine, Shape, Subject, routine, set_routine, typical_shapes,
+};
+use rtl_heap_tests::model::watched_vm::{Call, Repeat, WatchedVm};
+use rtl_heap_tests::serial::turn;
+use rtl_platform::sim::{Arena, HostPage, SimVm};
+
+/// Every kind of call that changes something.
+const CALLS: [Call; 5] = [
+    Call::Reserve,
+    Call::Commit,
+    Call::Decommit,
+    Call::Release,
+    Call::Protect,
+];
+const REPEATS: [Repeat; 2] = [Repeat::Once, Repeat::Forever];
+
+/// What is done to a heap while one call after the other is refused.
+fn script(seed: u8) -> Vec<Operation> {
+    from_seed(&operations(150), seed)
+}
+
+/// Number of heaps in the process.
+fn heap_count() -> usize {
+    nt::process_heaps(&mut [])
+}
+
+/// Performs the script with the `nth` call refused; says whether one was.
+fn refuse(
+    vm: &'static WatchedVm,
+    shape: &Shape,
+    script: &[Operation],
+    (call, nth, repeat): (Call, usize, Repeat),
+) -> bool {
+    let (heaps, stuck) = (heap_count(), vm.refused_releases());
+    let kept = vm.reservations().len();
+    vm.refuse(call, nth, repeat);
+    match Subject::create(shape, Some(vm)) {
+        Err(status) => {
+            assert_eq!(status, Status::NO_MEMORY);
+            assert!(vm.refused() > 0, "nothing was refused to {shape:?}");
+        }
+        Ok(subject) => {
+            let mut machine = Machine::new(&subject, System::Moody);
+            machine.perform(script);
+            // Frees succeed all the same.
+            machine.free_everything();
+            vm.relent();
+            machine.check_freshness();
+        }
+    }
+    vm.relent();
+    assert_eq!(heap_count(), heaps, "a heap stays in the list");
+    // What the system would not take back stays, and nothing else.
+    let stuck = vm.refused_releases() - stuck;
+    assert_eq!(vm.reservations().len(), kept + stuck, "a reservation stays");
+    vm.refused() > 0
+}
+
+fn refuse_each_in_turn(vm: &'static WatchedVm, shape: &Shape, script: &[Operation]) {
+    for call in CALLS {
+        for repeat in REPEATS {
+            let refused = (1..).take_while(|&nth| refuse(vm, shape, script, (call, nth, repeat)));
+            println!("{call:?} {repeat:?}: {} refused", refused.count());
+        }
+    }
+}
+
+#[test]
+fn every_call_of_the_system_may_be_refused() {
+    static VM: WatchedVm = WatchedVm::new();
+    let _turn = turn();
+    machine::prepare();
+    for (seed, shape) in (0..).zip(typical_shapes()) {
+        println!("{shape:?}");
+        refuse_each_in_turn(&VM, &shape, &script(seed));
+    }
+}
+
+#[test]
+fn every_call_of_a_commit_routine_may_be_refused() {
+    let _turn = turn();
+    machine::prepare();
+    for library in [false, true] {
+        let memory = Memory::Routine {
+            size: 0x8_0000,
+            committed: 0x1000,
+            library,
+        };
+        let shape = Shape {
+            memory,
+            growable: false,
+            ..Shape::plain()
+        };
+        let script = script(100);
+        for for_ever in [false, true] {
+            let mut refused = 0;
+            for refuse_in in 1.. {
+                let subject = Subject::create(&shape, None).expect("a heap");
+                set_routine(Routine {
+                    refuse_in,
+                    for_ever,
+                    ..Routine::default()
+                });
+                let mut machine = Machine::new(&subject, System::Moody);
+                machine.perform(&script);
+                machine.finish();
+                if routine().refused == 0 {
+                    break;
+                }
+                refused += 1;
+            }
+            set_routine(Routine::default());
+            assert!(refused > 3, "the script commits too little");
+        }
+    }
+}
+
+/// The model on a simulated machine: generous, then refusing each call.
+fn run_simulated(sim: &'static SimVm, vm: &'static WatchedVm) {
+    let _turn = turn();
+    machine::prepare();
+    let shapes = typical_shapes();
+    // The simulation knows nothing of memory that is not its own.
+    let own = shapes.iter().filter(|shape| shape.memory == Memory::Heap);
+    for (seed, shape) in (0..).zip(own) {
+        println!("{shape:?}");
+        let vm: &'static dyn Vm = vm;
+        let subject = Subject::create(shape, Some(vm)).expect("a heap");
+        let mut machine = Machine::new(&subject, System::Moody);
+        machine.perform(&script(seed));
+        machine.finish();
+        sim.check();
+    }
+    assert_eq!(sim.reservations(), 0);
+    refuse_each_in_turn(vm, &Shape::plain(), &script(50));
+    sim.check();
+}
+
+/// A machine with this host page.
+macro_rules! simulated {
+    ($name:ident, $page:ident) => {
+        #[test]
+        fn $name() {
+            static ARENA: Arena<0x200_0000> = Arena::new();
+            static SIM: SimVm = SimVm::new(&ARENA, HostPage::$page);
+            static VM: WatchedVm = WatchedVm::over(&SIM);
+            run_simulated(&SIM, &VM);
+        }
+    };
+}
+
+simulated!(a_host_with_pages_of_4_kib, Kib4);
+simulated!(a_host_with_pages_of_16_kib, Kib16);
+simulated!(a_host_with_pages_of_64_kib, Kib64);
