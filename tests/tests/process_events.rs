@@ -56,6 +56,13 @@ fn a_thousand_forks_under_four_busy_threads() {
     assert_eq!(succeed(&mut preloaded(&program)).trim(), "1000");
 }
 
+/// R7 for the heaps of the C interface.
+#[test]
+fn forks_while_private_heaps_and_the_process_heap_are_busy() {
+    let program = compile("heap_forks", &["heap_forks.c"], &c_interface());
+    assert_eq!(succeed(&mut Command::new(&program)).trim(), "300");
+}
+
 /// R8, J9, J10, J11.
 #[test]
 fn eight_thousand_threads_leave_nothing_behind() {
@@ -110,13 +117,17 @@ fn the_library_stays_when_it_is_let_go() {
 /// J4.
 #[test]
 fn a_held_heap_lock_is_held_in_the_child_too() {
+    let program = compile("held_lock", &["held_lock.c"], &c_interface());
+    assert_eq!(succeed(&mut Command::new(&program)).trim(), "held");
+}
+
+/// What compiles a program against the C interface.
+fn c_interface() -> [String; 3] {
     let include =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/rtl-heap-c/include");
-    let flags = [
+    [
         format!("-I{}", include.display()),
         beside_test("librtlheap.a").display().to_string(),
         "-lm".to_owned(),
-    ];
-    let program = compile("held_lock", &["held_lock.c"], &flags);
-    assert_eq!(succeed(&mut Command::new(&program)).trim(), "held");
+    ]
 }

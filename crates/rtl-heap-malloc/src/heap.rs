@@ -12,8 +12,8 @@ use crate::statistics;
 /// The handle of the process heap; 0 before the first request that was granted one.
 static HANDLE: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether the fork handlers were handed to the system.
-static GUARDED: AtomicBool = AtomicBool::new(false);
+/// Whether the first request has prepared the process.
+static PREPARED: AtomicBool = AtomicBool::new(false);
 
 /// The process heap.
 ///
@@ -32,26 +32,17 @@ pub fn process_heap() -> Result<HeapHandle, Refusal> {
 /// The first request. It may come from the dynamic linker, from a constructor that runs before
 /// ours, or from inside the registration below, which allocates once the system's own table of
 /// handlers is full: by then the heap exists, and a second entry finds it.
-///
-/// Handlers are registered here and not in a constructor because `fork` runs those that prepare
-/// it in the reverse order of their registration. First registered is last run: the libraries
-/// whose handlers allocate have all done so before the heap's lock is taken.
 #[cold]
 fn begin() -> Result<HeapHandle, Refusal> {
     let heap = nt::process_heap()?;
-    if !GUARDED.swap(true, Ordering::Relaxed) {
+    if !PREPARED.swap(true, Ordering::Relaxed) {
         hooks::enable_termination_on_corruption();
-        fork::at_fork(
-            rtl_heap::fork::prepare,
-            rtl_heap::fork::resume,
-            resume_in_child,
-        );
+        // The heap sees to its own locks. Without memory for this a child may publish a summary
+        // in its parent's place.
+        let _ = fork::at_fork(nothing, nothing, statistics::leave_to_parent);
     }
     HANDLE.store(heap.0, Ordering::Release);
     Ok(heap)
 }
 
-extern "C" fn resume_in_child() {
-    rtl_heap::fork::resume();
-    statistics::leave_to_parent();
-}
+extern "C" fn nothing() {}

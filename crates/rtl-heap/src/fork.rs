@@ -4,18 +4,36 @@
 //! other thread is inside when the process is copied; the forking thread holds them in both copies
 //! and gives them back. A `HeapLock` it held before stays held in both.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use crate::lifecycle::registry;
-use crate::{metadata, regions};
+use crate::{host, metadata, regions};
+
+/// Has the two below called around every fork, from before the first heap is made. No lock is held.
+///
+/// Not in a constructor: handlers that prepare a fork run in the reverse order of their
+/// registration, and the first call of the heap is earlier than most. First registered is last run:
+/// libraries whose handlers allocate have done so before the locks are taken.
+#[inline]
+pub fn guard() {
+    static GUARDED: AtomicBool = AtomicBool::new(false);
+    if !GUARDED.load(Ordering::Relaxed) && !GUARDED.swap(true, Ordering::Relaxed) {
+        // Under a malloc of ours the system may allocate to remember the handlers: it comes back
+        // here, finds them guarded, and makes the heap. Without memory to remember them the heap
+        // works until somebody forks, which is better than no heap.
+        let _ = host::at_fork(prepare, resume, resume);
+    }
+}
 
 /// To be called before a fork, by the forking thread.
-pub extern "C" fn prepare() {
+extern "C" fn prepare() {
     registry::enter_for_fork();
     regions::enter_for_fork();
     metadata::enter_for_fork();
 }
 
 /// To be called after a fork in parent and child, by the thread that forked.
-pub extern "C" fn resume() {
+extern "C" fn resume() {
     metadata::leave_after_fork();
     regions::leave_after_fork();
     registry::leave_after_fork();

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "os")]
 mod imp {
+    pub use rtl_platform::fork::at_fork;
     pub use rtl_platform::random::u64 as random_word;
     pub use rtl_platform::thread::id as thread_id;
     pub use rtl_platform::wait::{wait, wake_one};
@@ -25,6 +26,15 @@ mod imp {
 
     /// Nobody sleeps, so nobody is woken.
     pub fn wake_one(_word: &AtomicU32) {}
+
+    /// Nothing is copied, so nothing is called.
+    pub fn at_fork(
+        _prepare: extern "C" fn(),
+        _parent: extern "C" fn(),
+        _child: extern "C" fn(),
+    ) -> bool {
+        true
+    }
 
     /// A host without an operating system has one thread as far as the heap can tell.
     pub fn thread_id() -> usize {

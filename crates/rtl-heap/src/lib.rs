@@ -40,7 +40,7 @@ mod entry;
 mod face;
 pub mod failure;
 pub mod flags;
-pub mod fork;
+mod fork;
 mod free_index;
 mod frontend;
 mod heap;

@@ -26,7 +26,7 @@ pub unsafe fn attach(page: *mut [u8; CAPACITY]) {
 }
 
 /// In a child of `fork`: the page is the parent's, and stays so.
-pub fn leave_to_parent() {
+pub extern "C" fn leave_to_parent() {
     PAGE.store(ptr::null_mut(), Ordering::Relaxed);
     // The thread that was writing when `fork` was called is not here to let go.
     WRITING.store(false, Ordering::Relaxed);

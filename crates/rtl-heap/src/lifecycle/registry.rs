@@ -128,6 +128,12 @@ pub fn remove(heap: &'static Heap) -> bool {
     })
 }
 
+/// The process heap was made.
+#[inline]
+pub fn has_process_heap() -> bool {
+    !PROCESS_HEAP.load(Ordering::Relaxed).is_null()
+}
+
 /// The process heap, made by whoever asks first.
 ///
 /// # Errors

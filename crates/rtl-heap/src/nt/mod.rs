@@ -25,6 +25,7 @@ pub use crate::lifecycle::create::CreateRequest;
 use crate::backend::blocks;
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
+use crate::fork;
 use crate::frontend::slots;
 use crate::heap::{Accounting, Guard, Heap};
 use crate::hooks::{self, HeapException};
@@ -69,6 +70,7 @@ fn entered_heap(heap: HeapHandle) -> Result<&'static Heap, Status> {
 #[doc(alias = "RtlCreateHeap")]
 #[doc(alias = "HeapCreate")]
 pub unsafe fn create_heap(request: &CreateRequest) -> Result<HeapHandle, Status> {
+    fork::guard();
     // SAFETY: (1).
     let heap = unsafe { create::create(request, registry::add) }?;
     Ok(HeapHandle(heap.handle))
@@ -322,6 +324,9 @@ pub fn unlock(heap: HeapHandle) -> Result<(), Status> {
 #[doc(alias = "GetProcessHeap")]
 #[inline]
 pub fn process_heap() -> Result<HeapHandle, Status> {
+    if !registry::has_process_heap() {
+        fork::guard();
+    }
     registry::process_heap().map(|heap| HeapHandle(heap.handle))
 }
 
@@ -330,12 +335,14 @@ pub fn process_heap() -> Result<HeapHandle, Status> {
 #[doc(alias = "RtlGetProcessHeaps")]
 #[doc(alias = "GetProcessHeaps")]
 pub fn process_heaps(handles: &mut [usize]) -> usize {
+    fork::guard();
     registry::handles(handles)
 }
 
 /// Calls `visit` for each heap in the list's order with the list locked, until it answers false.
 #[doc(alias = "RtlEnumProcessHeaps")]
 pub fn for_each_process_heap(mut visit: impl FnMut(HeapHandle) -> bool) {
+    fork::guard();
     registry::for_each(|heap| visit(HeapHandle(heap.handle)));
 }
 
