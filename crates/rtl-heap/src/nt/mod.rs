@@ -8,7 +8,6 @@
 mod extended;
 mod information;
 mod looking;
-pub mod movable;
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
