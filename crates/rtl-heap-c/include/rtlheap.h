@@ -12,6 +12,7 @@
 #define RTLHEAP_H
 
 #include "heapapi.h"
+#include "rtlheap/memory.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -12,6 +12,7 @@
 //! | [`checking`] | `RtlValidateHeap`, `HeapValidate`, `RtlValidateProcessHeaps` |
 //! | [`sums`] | `HeapSummary`, `RtlUsageHeap` |
 //! | [`information`], [`extended`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
+//! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
 //! | [`resource`] | `ExInitializeResourceLite` and its companions, for the parameter `Lock` |
 //! | [`hooks`] | raise routine, corruption handler, last-error storage, termination |
@@ -28,9 +29,12 @@ pub mod checking;
 mod contain;
 mod exports;
 pub mod extended;
+pub mod global;
 pub mod hooks;
 pub mod information;
 pub mod last_error;
+pub mod local;
+mod objects;
 mod pin;
 mod probe;
 pub mod raise;
@@ -50,9 +54,11 @@ pub use exports::Export;
 pub fn exports() -> impl Iterator<Item = &'static Export> {
     let modules = [
         checking::EXPORTS,
+        global::EXPORTS,
         hooks::EXPORTS,
         information::EXPORTS,
         last_error::EXPORTS,
+        local::EXPORTS,
         resource::EXPORTS,
         rtl::EXPORTS,
         sums::EXPORTS,

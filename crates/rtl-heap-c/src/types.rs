@@ -15,6 +15,8 @@ pub type BOOLEAN = u8;
 pub type DWORD = u32;
 /// 32-bit unsigned integer, on every system.
 pub type ULONG = u32;
+/// 32-bit unsigned integer, on every system C programs run on.
+pub type UINT = u32;
 /// 32-bit truth value of NT.
 pub type LOGICAL = u32;
 /// An NT status: negative is failure.
@@ -37,6 +39,10 @@ pub type PCVOID = *const c_void;
 pub type LPCVOID = *const c_void;
 /// A heap.
 pub type HANDLE = *mut c_void;
+/// An object of the Global functions.
+pub type HGLOBAL = HANDLE;
+/// An object of the Local functions.
+pub type HLOCAL = HANDLE;
 /// An array of heaps.
 pub type PHANDLE = *mut HANDLE;
 

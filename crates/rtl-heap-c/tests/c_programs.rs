@@ -30,7 +30,12 @@ fn installation() -> &'static Path {
         for folder in ["include/rtlheap", "lib/pkgconfig"] {
             fs::create_dir_all(prefix.join(folder)).expect("cargo's folder is writable");
         }
-        for header in ["rtlheap.h", "heapapi.h", "rtlheap/types.h"] {
+        for header in [
+            "rtlheap.h",
+            "heapapi.h",
+            "rtlheap/memory.h",
+            "rtlheap/types.h",
+        ] {
             let to = prefix.join("include").join(header);
             fs::copy(package.join("include").join(header), to).expect("a header");
         }

@@ -16,6 +16,7 @@
 //! | layer, top down | modules |
 //! |---|---|
 //! | faces | [`Heap`], [`ProcessHeap`], [`nt`] |
+//! | Local and Global memory | `movable`, seen as [`nt::movable`] |
 //! | looking | `inspect` |
 //! | operations | `ops` |
 //! | front end | `frontend`: activation, slots, the supply of slabs |
@@ -53,6 +54,7 @@ mod lifecycle;
 pub mod limits;
 mod lookaside;
 mod metadata;
+mod movable;
 pub mod nt;
 mod ops;
 pub mod params;
