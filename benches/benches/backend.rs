@@ -304,14 +304,10 @@ mod measured {
         report.row("create", "create, 10 blocks, destroy", &outcome, None);
     }
 
-    /// A private mapping without access, made and unmade; with `touch` its first page is made
-    /// writable and written to, as any heap's must be.
+    /// A private mapping that could be used, made and unmade; with `touch` its first page is
+    /// written to, as any heap's must be.
     fn map_and_unmap(size: usize, count: u64, touch: bool) {
-        let protection = if touch {
-            libc::PROT_READ | libc::PROT_WRITE
-        } else {
-            libc::PROT_NONE
-        };
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
         for _ in 0..count {
             // SAFETY: fresh memory, used and given back here.

@@ -10,7 +10,8 @@ use rtl_heap::nt::{self, HeapHandle};
 use rtl_heap::{Accounting, HeapFlags, Status, hooks};
 use rtl_heap_tests::child;
 use rtl_heap_tests::model::contents::Contents;
-use rtl_heap_tests::model::shape::{Memory, Shape, Subject};
+use rtl_heap_tests::model::shape::{Memory, Shape};
+use rtl_heap_tests::model::subject::Subject;
 
 const NONE: HeapFlags = HeapFlags::empty();
 

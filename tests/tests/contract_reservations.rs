@@ -36,8 +36,6 @@ fn a_process_starts_with_at_most_one_mib() {
     }
     assert!(SYSTEM.reserved() <= MIB, "{:x?}", SYSTEM.reservations());
     // SAFETY: the block is ours.
-    assert_eq!(
-        unsafe { nt::free(heap, HeapFlags::empty(), first.as_ptr()) },
-        Ok(())
-    );
+    let freed = unsafe { nt::free(heap, HeapFlags::empty(), first.as_ptr()) };
+    assert_eq!(freed, Ok(()));
 }

@@ -1,11 +1,15 @@
 //! Random operations on heaps of every kind, against a simple model (reliability line R1).
+//!
+//! One at a time: wild handles must not meet a heap that another test destroys.
 #![cfg(not(all(feature = "oracle", windows)))]
 
 use proptest::prelude::*;
 use rtl_heap_tests::model::machine::{self, Machine, System};
 use rtl_heap_tests::model::operation::operations;
-use rtl_heap_tests::model::shape::{Routine, Shape, Subject, routine_shapes, set_routine, shapes};
+use rtl_heap_tests::model::shape::{Shape, routine_shapes, shapes};
+use rtl_heap_tests::model::subject::{Routine, Subject, set_routine};
 use rtl_heap_tests::model::{OPERATIONS, config};
+use rtl_heap_tests::serial::turn;
 
 proptest! {
     #![proptest_config(config())]
@@ -15,16 +19,18 @@ proptest! {
         shape in shapes(),
         operations in operations(OPERATIONS),
     ) {
+        let _turn = turn();
         machine::run(&shape, &operations);
     }
 }
 
 proptest! {
     // The same machine as above on what most programs use, where each case is a longer life.
-    #![proptest_config(ProptestConfig { cases: config().cases / 16 + 1, ..config() })]
+    #![proptest_config(ProptestConfig { cases: config().cases / 32 + 1, ..config() })]
 
     #[test]
     fn a_plain_heap_lives_long(operations in operations(8 * OPERATIONS)) {
+        let _turn = turn();
         machine::run(&Shape::plain(), &operations);
     }
 
@@ -33,6 +39,7 @@ proptest! {
         shape in routine_shapes(),
         operations in operations(OPERATIONS),
     ) {
+        let _turn = turn();
         set_routine(Routine { one_page: true, ..Routine::default() });
         machine::run(&shape, &operations);
         set_routine(Routine::default());
@@ -45,6 +52,7 @@ proptest! {
         refuse_in in 1..6usize,
         for_ever in any::<bool>(),
     ) {
+        let _turn = turn();
         let subject = Subject::create(&shape, None).unwrap();
         set_routine(Routine { refuse_in, for_ever, ..Routine::default() });
         let mut machine = Machine::new(&subject, System::Moody);

@@ -4,13 +4,15 @@
 
 use std::sync::{MutexGuard, Once};
 
+use proptest::collection::vec;
 use rtl_heap::nt::{self, CreateRequest, HeapHandle};
 use rtl_heap::vm::Window;
 use rtl_heap::{HeapFlags, Limits, Status};
 use rtl_heap_tests::model::from_seed;
 use rtl_heap_tests::model::machine::{self, Machine, System};
-use rtl_heap_tests::model::operation::{Operation, operations};
-use rtl_heap_tests::model::shape::{Shape, Subject};
+use rtl_heap_tests::model::operation::{Operation, operation};
+use rtl_heap_tests::model::shape::Shape;
+use rtl_heap_tests::model::subject::Subject;
 use rtl_heap_tests::model::watched_vm::{Call, Repeat, WatchedVm};
 use rtl_heap_tests::serial;
 
@@ -64,7 +66,7 @@ fn first_heap_ever() {
 }
 
 fn script(seed: u8) -> Vec<Operation> {
-    from_seed(&operations(150), seed)
+    from_seed(&vec(operation(), 200), seed)
 }
 
 /// Heaps whose bitmaps are large enough for reservations of their own.

@@ -9,7 +9,8 @@ use rtl_heap::nt::{self, HeapHandle};
 use rtl_heap::{HeapFlags, Status};
 use rtl_heap_tests::model::contents::Contents;
 use rtl_heap_tests::model::from_seed;
-use rtl_heap_tests::model::shape::{Memory, Shape, Subject};
+use rtl_heap_tests::model::shape::{Memory, Shape};
+use rtl_heap_tests::model::subject::Subject;
 
 const THREADS: usize = 4;
 const STEPS: usize = if cfg!(tsan) { 2_000 } else { 20_000 };

@@ -107,7 +107,7 @@ unsafe fn copy_parameters(given: PRTL_HEAP_PARAMETERS) -> Result<HeapParameters,
 #[inline(never)]
 unsafe fn free(heap: nt::HeapHandle, flags: HeapFlags, block: PVOID) -> LOGICAL {
     // SAFETY: (1).
-    match unsafe { nt::free(heap, flags, block.cast()) } {
+    match unsafe { nt::free_the_long_way(heap, flags, block.cast()) } {
         Ok(()) => 1,
         Err(status) => {
             fail(status);
@@ -119,7 +119,7 @@ unsafe fn free(heap: nt::HeapHandle, flags: HeapFlags, block: PVOID) -> LOGICAL 
 /// All of an allocation, apart from the function's short path.
 #[inline(never)]
 fn allocate(heap: nt::HeapHandle, flags: HeapFlags, size: SIZE_T) -> PVOID {
-    match contain(|| nt::allocate(heap, flags, size)) {
+    match contain(|| nt::allocate_aligned(heap, flags, size, rtl_heap::GRANULE)) {
         Ok(block) => block.as_ptr().cast(),
         Err(status) => refuse(heap, flags, size, status),
     }

@@ -12,7 +12,8 @@ use rtl_heap::nt::{self, HeapHandle};
 use rtl_heap::{HeapFlags, PAGE};
 
 use super::operation::{Operation, operation};
-use super::shape::{Shape, Subject, shapes};
+use super::shape::{Shape, shapes};
+use super::subject::Subject;
 
 /// A step: a call, or bytes out of place.
 #[derive(Clone, Copy, Debug)]

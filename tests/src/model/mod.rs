@@ -1,6 +1,6 @@
 //! A simple model of a heap, run beside a real one.
 //!
-//! A [`shape`] says what the heap is like, a list of [`operation`]s what is done to it, and the
+//! A [`shape`] says what the heap, the [`subject`], is like, a list of [`operation`]s what is done to it, and the
 //! [`machine`] does it and compares every answer with the model's. [`watched_vm`] counts what the
 //! heap asks of the system and refuses on demand. [`damage`] overwrites the heap's own data and
 //! asks only that nothing worse than a refusal follows.
@@ -16,6 +16,7 @@ pub mod fuzz;
 pub mod machine;
 pub mod operation;
 pub mod shape;
+pub mod subject;
 pub mod watched_vm;
 
 use proptest::strategy::{Strategy, ValueTree};

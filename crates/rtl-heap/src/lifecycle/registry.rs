@@ -180,6 +180,21 @@ pub fn handles(handles: &mut [usize]) -> usize {
     })
 }
 
+/// Runs `work` on the heap whose record lies at `record`, any bit pattern, with the list locked:
+/// nobody destroys it meanwhile. `None` when no such heap is listed.
+pub fn while_listed<R>(record: usize, work: impl FnOnce(&'static Heap) -> R) -> Option<R> {
+    REGISTRY.lock.enter();
+    let heap = with_list(|list| {
+        list.heaps()
+            .iter()
+            .copied()
+            .find(|heap| heap.record() == record)
+    });
+    let result = heap.map(work);
+    REGISTRY.lock.leave();
+    result
+}
+
 /// Calls `visit` for each heap in the list's order, with the list locked, until it answers false.
 /// `visit` may create and destroy heaps; a heap may then be missed or seen twice.
 pub fn for_each(mut visit: impl FnMut(&'static Heap) -> bool) {

@@ -223,10 +223,15 @@ pub unsafe fn free_at_once(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8)
     unsafe { ops::fast::free_alone(heap.0, flags, pointer as usize) }
 }
 
+/// [`free`] without the short path, for faces that have tried it.
+///
+/// # Errors
+/// As for [`free`].
+///
 /// # Safety
 /// 1. As for [`free`].
 #[inline(never)]
-unsafe fn free_the_long_way(
+pub unsafe fn free_the_long_way(
     heap: HeapHandle,
     flags: HeapFlags,
     pointer: *mut u8,
@@ -437,11 +442,26 @@ pub struct RegionReport {
 
 /// The region of this library that holds `address`, any bit pattern.
 pub fn region_of(address: usize) -> Option<RegionReport> {
-    let region = regions::find(address)?;
     // SAFETY: INV-REGION: records stay readable.
-    let record = unsafe { region.as_ref() };
-    let owner = Heap::of(record);
-    let _guard = owner.map(|heap| heap.enter(HeapFlags::empty()));
+    let owner = unsafe { regions::find(address)?.as_ref() }
+        .owner
+        .load(Ordering::Relaxed);
+    if owner == 0 {
+        return report_region(address, None);
+    }
+    registry::while_listed(owner, |heap| {
+        let _guard = heap.enter(HeapFlags::empty());
+        report_region(address, Some(heap))
+    })?
+}
+
+/// The region of `address`, found again now that its heap's lock is held and keeps it alive.
+fn report_region(address: usize, heap: Option<&Heap>) -> Option<RegionReport> {
+    // SAFETY: INV-REGION.
+    let record = unsafe { regions::find(address)?.as_ref() };
+    if record.owner.load(Ordering::Relaxed) != heap.map_or(0, Heap::record) {
+        return None;
+    }
     let committed = match record.kind {
         RegionKind::Large => {
             let end = (record.user + record.requested.max(1)).next_multiple_of(PAGE);
@@ -450,7 +470,7 @@ pub fn region_of(address: usize) -> Option<RegionReport> {
         _ => record.pages.get(record.page(address)),
     };
     Some(RegionReport {
-        heap: owner.map_or(0, |heap| heap.handle),
+        heap: heap.map_or(0, |heap| heap.handle),
         base: record.base,
         size: record.size,
         committed,

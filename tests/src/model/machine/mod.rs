@@ -1,17 +1,18 @@
 //! The model, and the machine that runs it beside a heap.
 
-use core::cell::Cell;
-use core::ptr::null_mut;
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+mod checks;
+mod misuse;
 
-use rtl_heap::failure::HeapFailure;
+use std::collections::BTreeMap;
+
 use rtl_heap::nt::{self, HeapHandle};
-use rtl_heap::{Accounting, GRANULE, HeapFlags, Limits, Status, hooks};
+use rtl_heap::{Accounting, GRANULE, HeapFlags, Status, hooks};
 
 use super::contents::{Contents, is_zero};
-use super::operation::{Call, Operation, Pointer};
-use super::shape::{Shape, Subject};
+use super::operation::Operation;
+use super::shape::Shape;
+use super::subject::Subject;
+pub use misuse::prepare;
 
 /// No request of this many bytes can be granted.
 const ABSURD: usize = isize::MAX as usize - 0x10_0000;
@@ -20,10 +21,6 @@ const EXTRAS: HeapFlags = HeapFlags::TAIL_CHECKING_ENABLED
     .union(HeapFlags::FREE_CHECKING_ENABLED)
     .union(HeapFlags::CREATE_ENABLE_TRACING)
     .union(HeapFlags::SETTABLE_USER_VALUE);
-/// Requests this near the limit may be refused by a fixed heap (specification 2.6).
-const NEAR_LIMIT: usize = 0x2000;
-/// More than a fixed heap keeps for itself, in bytes (specification 2.6).
-const HEADER_MOST: usize = 0xC00;
 /// A heap of fewer blocks is validated after every operation, another one after every so many.
 const FEW_BLOCKS: usize = 32;
 /// Freed addresses that are remembered, to be freed again.
@@ -79,7 +76,7 @@ pub fn run(shape: &Shape, operations: &[Operation]) {
 impl<'s> Machine<'s> {
     /// A model of a heap nobody used yet.
     pub fn new(subject: &'s Subject, system: System) -> Self {
-        hooks::set_failure_handler(Some(count_failure));
+        hooks::set_failure_handler(Some(misuse::count_failure));
         let heap = subject.handle();
         let fresh = nt::accounting(heap).expect("a heap");
         assert!(nt::validate(heap, HeapFlags::empty(), None));
@@ -159,24 +156,6 @@ impl<'s> Machine<'s> {
 
     fn accounting(&self) -> Accounting {
         nt::accounting(self.heap).expect("a heap")
-    }
-
-    fn check_heap(&self) {
-        let is_whole = nt::validate(self.heap, HeapFlags::empty(), None);
-        assert!(is_whole, "the heap is not whole");
-        self.check_sums();
-    }
-
-    fn check_sums(&self) {
-        let now = self.accounting();
-        assert_eq!(
-            (now.live_blocks, now.live_bytes),
-            (self.live.len(), self.live_bytes),
-            "the heap miscounts"
-        );
-        assert!(now.committed <= now.reserved);
-        assert!(now.peak_committed >= now.committed && now.peak_reserved >= now.reserved);
-        assert!(now.peak_live_bytes >= now.live_bytes);
     }
 
     fn insert(&mut self, block: usize, live: Live) {
@@ -359,234 +338,4 @@ impl<'s> Machine<'s> {
         assert_eq!(nt::unlock(self.heap), Ok(()));
         self.depth = self.depth.saturating_sub(1);
     }
-
-    fn misuse(&self, call: Call, flags: HeapFlags, pointer: Pointer) {
-        let address = self.address_of(pointer);
-        let before = self.accounting();
-        let failures = FAILURES.get();
-        let pointer = address as *mut u8;
-        let invalid = Status::INVALID_PARAMETER;
-        let mut reports = 1;
-        if address == 0 {
-            // NULL is freed by doing nothing and is no block to any other call.
-            if matches!(call, Call::Free) {
-                // SAFETY: no block is passed.
-                assert_eq!(unsafe { nt::free(self.heap, flags, pointer) }, Ok(()));
-                return;
-            }
-        }
-        match call {
-            // SAFETY: no live block is passed, which is to be refused.
-            Call::Free => assert_eq!(unsafe { nt::free(self.heap, flags, pointer) }, Err(invalid)),
-            Call::Size => assert_eq!(nt::size(self.heap, flags, pointer), Err(invalid)),
-            Call::Reallocate(size) => {
-                // SAFETY: as above.
-                let result = unsafe { nt::reallocate(self.heap, flags, pointer, size) };
-                assert_eq!(result, Err(invalid));
-            }
-            Call::Validate => {
-                assert!(
-                    !nt::validate(self.heap, flags, Some(pointer)),
-                    "{address:#x}"
-                );
-                // A type test reports nothing.
-                reports = 0;
-            }
-        }
-        assert_eq!(
-            FAILURES.get() - failures,
-            reports,
-            "reports of {address:#x}"
-        );
-        assert_eq!(
-            self.accounting(),
-            before,
-            "a refused call changed something"
-        );
-    }
-
-    /// An address that is no live block of the heap.
-    fn address_of(&self, pointer: Pointer) -> usize {
-        static BYTE: u8 = 0;
-        let byte = 0u8;
-        let near = |block, distance| {
-            self.nth(block)
-                .map(|at: usize| at.wrapping_add_signed(distance))
-        };
-        let address = match pointer {
-            Pointer::Null => 0,
-            Pointer::Near { block, distance } => near(block, distance).unwrap_or(0x10),
-            Pointer::Freed(number) if self.freed.is_empty() => number,
-            Pointer::Freed(number) => self.freed[number % self.freed.len()],
-            Pointer::Foreign(number) => NEIGHBOUR.blocks[number % NEIGHBOUR.blocks.len()],
-            Pointer::Stack => &raw const byte as usize,
-            Pointer::Static => &raw const BYTE as usize,
-            Pointer::Heap(offset) => self.heap.0.wrapping_add(offset),
-            Pointer::Bits(bits) => bits,
-        };
-        let is_live = self.live.contains_key(&address);
-        if is_live { address + 1 } else { address }
-    }
-
-    fn wrong_handle(&self, call: Call, handle: Pointer) {
-        let handle = self.address_of(handle);
-        let is_heap = handle == self.heap.0 || handle == NEIGHBOUR.heap.0;
-        // Any other heap of the process has a handle as good as ours.
-        if is_heap || matches!(call, Call::Validate) || nt::accounting(HeapHandle(handle)).is_ok() {
-            return;
-        }
-        let heap = HeapHandle(handle);
-        let flags = HeapFlags::empty();
-        let block = self.nth(0).map_or(null_mut(), |block| block as *mut u8);
-        let invalid = Status::INVALID_HANDLE;
-        assert_eq!(nt::allocate(heap, flags, 1), Err(invalid));
-        assert_eq!(nt::size(heap, flags, block), Err(invalid));
-        assert_eq!(nt::lock(heap), Err(invalid));
-        assert!(!nt::validate(heap, flags, None));
-        // SAFETY: not a heap, so nothing is freed.
-        let freed = unsafe { nt::free(heap, flags, block) };
-        assert_eq!(
-            freed,
-            if block.is_null() {
-                Ok(())
-            } else {
-                Err(invalid)
-            }
-        );
-        // SAFETY: not a heap, so nothing is destroyed.
-        assert_eq!(unsafe { nt::destroy_heap(heap) }, Err(invalid));
-    }
-
-    /// A refused request left everything as it was, and says what it would raise.
-    fn check_refused(&self, before: Accounting, flags: HeapFlags, size: usize) {
-        let now = self.accounting();
-        let of = |sums: &Accounting| (sums.live_blocks, sums.live_bytes);
-        assert_eq!(of(&now), of(&before), "a refused call changed something");
-        let raised = nt::exception(self.heap, flags, size);
-        let raises = flags.contains(HeapFlags::GENERATE_EXCEPTIONS);
-        assert_eq!(
-            raised.map(|raised| raised.code),
-            raises.then_some(Status::NO_MEMORY)
-        );
-    }
-
-    /// Whether the model can tell why a request was refused.
-    fn may_refuse(&self, flags: HeapFlags, size: usize, alignment: usize) -> bool {
-        let shape = self.subject.shape();
-        if self.system == System::Moody || size >= ABSURD {
-            return true;
-        }
-        if shape.growable {
-            return false;
-        }
-        let is_simple = alignment <= GRANULE
-            && !flags.intersects(EXTRAS)
-            && !shape.flags.intersects(EXTRAS)
-            && !shape.flags.contains(HeapFlags::DISABLE_COALESCE_ON_FREE);
-        !is_simple || size + NEAR_LIMIT > shape.largest_block() || !self.has_room(size)
-    }
-
-    /// Some gap between blocks of the one segment of a fixed heap holds `size` bytes for sure.
-    fn has_room(&self, size: usize) -> bool {
-        // Header, rounding, a granule that was too little to split off, extras of other calls.
-        const SLACK: usize = 8 * GRANULE;
-        let needed = size + SLACK;
-        let mut end = self.heap.0 + HEADER_MOST;
-        for (block, live) in &self.live {
-            if block.saturating_sub(end) >= needed {
-                return true;
-            }
-            end = block + live.size.max(GRANULE) + SLACK;
-        }
-        (self.heap.0 + self.fresh.reserved).saturating_sub(end) >= needed
-    }
-
-    /// A block lies in committed memory of the heap and overlaps no other.
-    fn check_place(&self, block: usize, size: usize) {
-        let region = nt::region_of(block).expect("a block in no region");
-        assert_eq!(region.heap, self.heap.0, "a block of another heap");
-        assert!(region.committed, "a block not committed");
-        let end = block + size;
-        assert!(region.base <= block && end <= region.base + region.size);
-        if size != 0 {
-            let last = nt::region_of(end - 1).expect("a block in no region");
-            assert!(last.committed, "a block not wholly committed");
-        }
-        if let Some((before, live)) = self.live.range(..=block).next_back() {
-            assert!(before + live.size.max(1) <= block, "blocks overlap");
-        }
-        if let Some((after, _)) = self.live.range(block..).next() {
-            assert!(block + size.max(1) <= *after, "blocks overlap");
-        }
-    }
-
-    /// A live block has its size, contents and value.
-    fn check_block(&self, block: usize) {
-        let live = self.live[&block];
-        let pointer = block as *const u8;
-        assert_eq!(
-            nt::size(self.heap, HeapFlags::empty(), pointer),
-            Ok(live.size)
-        );
-        // SAFETY: the block is ours.
-        let kept = unsafe { live.contents.stands_at(pointer, live.size) };
-        assert!(
-            kept,
-            "contents of {block:#x}, {:#x} bytes, changed",
-            live.size
-        );
-        self.check_value(block, live.size, live.value);
-    }
-
-    fn check_value(&self, block: usize, size: usize, value: Option<usize>) {
-        if let (Some(value), Some(slot)) = (value, self.value_slot(block, size)) {
-            // SAFETY: the slot belongs to the block.
-            assert_eq!(unsafe { slot.read() }, value, "a user value changed");
-        }
-    }
-
-    /// Where a block with a user value has it; `None` for a large block.
-    fn value_slot(&self, block: usize, size: usize) -> Option<*mut usize> {
-        if nt::region_of(block)?.large {
-            return None;
-        }
-        let heap_flags = self.subject.shape().flags;
-        let tail = usize::from(heap_flags.contains(HeapFlags::TAIL_CHECKING_ENABLED)) * GRANULE;
-        let data = size.next_multiple_of(8);
-        Some((block + data + tail + GRANULE / 2) as *mut usize)
-    }
-}
-
-thread_local! {
-    static FAILURES: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts the reports of misuse on each thread.
-fn count_failure(_failure: &HeapFailure) {
-    FAILURES.set(FAILURES.get() + 1);
-}
-
-/// Another heap with blocks of its own, for the whole process.
-struct Neighbour {
-    heap: HeapHandle,
-    blocks: [usize; 3],
-}
-
-static NEIGHBOUR: LazyLock<Neighbour> = LazyLock::new(|| {
-    let request = nt::CreateRequest::new(Limits::WINDOWS);
-    // SAFETY: no caller memory, lock or routine is involved.
-    let heap = unsafe { nt::create_heap(&request) }.expect("a heap");
-    let block = |size| {
-        let block = nt::allocate(heap, HeapFlags::empty(), size).expect("a block");
-        block.as_ptr() as usize
-    };
-    Neighbour {
-        heap,
-        blocks: [block(0), block(100), block(0x20_0000)],
-    }
-});
-
-/// Makes what the machines of a process share, so that it does not count as a heap of a test's.
-pub fn prepare() {
-    LazyLock::force(&NEIGHBOUR);
 }
