@@ -10,7 +10,7 @@ use crate::last_error::observe;
 const MOST_ENTRIES: usize = 1_000_000;
 
 /// An entry as a walk starts with: garbage but for the data pointer.
-fn first_entry() -> PROCESS_HEAP_ENTRY {
+pub fn first_entry() -> PROCESS_HEAP_ENTRY {
     let garbage = null_mut::<u8>()
         .wrapping_add(usize::MAX / 255 * 0xCD)
         .cast();
