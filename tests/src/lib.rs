@@ -16,6 +16,7 @@ pub mod last_error;
 pub mod lines;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod misuse;
+pub mod objects;
 pub mod raise;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod resource;

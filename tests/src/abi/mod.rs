@@ -44,6 +44,7 @@ macro_rules! import {
 
 mod inspection;
 mod kernel32;
+mod local_global;
 mod ntdll;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod own;
@@ -51,5 +52,6 @@ mod types;
 
 pub use inspection::*;
 pub use kernel32::*;
+pub use local_global::*;
 pub use ntdll::*;
 pub use types::*;
