@@ -58,6 +58,7 @@ pub fn rtl_walk(heap: &TestHeap) -> Vec<RTL_HEAP_WALK_ENTRY> {
         OverheadBytes: first.cbOverhead,
         SegmentIndex: first.iRegionIndex,
         Flags: first.wFlags,
+        padding: Default::default(),
         CommittedSize: first.dwCommittedSize,
         UnCommittedSize: first.dwUnCommittedSize,
         FirstEntry: first.lpFirstBlock,
