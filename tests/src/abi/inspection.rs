@@ -99,6 +99,8 @@ pub mod class {
     pub const HEAP_COMPATIBILITY_INFORMATION: u32 = 0;
     /// Ends the process on corruption.
     pub const HEAP_ENABLE_TERMINATION_ON_CORRUPTION: u32 = 1;
+    /// Enumerates.
+    pub const HEAP_EXTENDED_INFORMATION: u32 = 2;
     /// Lets caches go.
     pub const HEAP_OPTIMIZE_RESOURCES: u32 = 3;
 }

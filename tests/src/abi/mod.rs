@@ -42,6 +42,7 @@ macro_rules! import {
     };
 }
 
+pub mod extended;
 mod inspection;
 mod kernel32;
 mod local_global;
@@ -50,6 +51,7 @@ mod ntdll;
 pub mod own;
 mod types;
 
+pub use extended::{HeapCompact, RtlUsageHeap, RtlValidateHeap};
 pub use inspection::*;
 pub use kernel32::*;
 pub use local_global::*;
