@@ -18,6 +18,7 @@ pub mod lines;
 pub mod misuse;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod model;
+pub mod objects;
 pub mod raise;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod resource;

@@ -10,7 +10,7 @@ use crate::last_error::observe;
 const MOST_ENTRIES: usize = 1_000_000;
 
 /// An entry as a walk starts with: garbage but for the data pointer.
-fn first_entry() -> PROCESS_HEAP_ENTRY {
+pub fn first_entry() -> PROCESS_HEAP_ENTRY {
     let garbage = null_mut::<u8>()
         .wrapping_add(usize::MAX / 255 * 0xCD)
         .cast();
@@ -58,6 +58,7 @@ pub fn rtl_walk(heap: &TestHeap) -> Vec<RTL_HEAP_WALK_ENTRY> {
         OverheadBytes: first.cbOverhead,
         SegmentIndex: first.iRegionIndex,
         Flags: first.wFlags,
+        padding: Default::default(),
         CommittedSize: first.dwCommittedSize,
         UnCommittedSize: first.dwUnCommittedSize,
         FirstEntry: first.lpFirstBlock,

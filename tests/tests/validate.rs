@@ -96,6 +96,23 @@ fn c164_an_unmapped_address() {
 }
 
 #[test]
+fn c165_an_entry_of_the_handle_table() {
+    let handle = GlobalAlloc(mem::MOVEABLE, 100);
+    assert!(!handle.is_null());
+    let entry = handle.wrapping_byte_sub(P);
+    assert_invalid(&TestHeap::process(), entry);
+    assert!(GlobalFree(handle).is_null());
+}
+
+#[test]
+fn c166_a_fixed_global_block() {
+    let handle = GlobalAlloc(mem::FIXED, 100);
+    assert!(!handle.is_null());
+    assert_valid(&TestHeap::process(), handle);
+    assert!(GlobalFree(handle).is_null());
+}
+
+#[test]
 fn c167_all_heaps_of_the_process() {
     let heap = TestHeap::new();
     let _ = heap.alloc(0, 100);

@@ -341,6 +341,22 @@ fn c213_a_walk_under_the_lock() {
 }
 
 #[test]
+fn c214_moveable_objects_have_no_flags_of_their_own() {
+    let handles: Vec<_> = (0..10)
+        .map(|_| GlobalAlloc(mem::MOVEABLE | mem::GMEM_DISCARDABLE, 100))
+        .collect();
+    let process = TestHeap::process();
+    // Other tests use the process heap too.
+    assert_eq!(HeapLock(process.handle()), TRUE);
+    let entries = walk(&process);
+    assert_eq!(HeapUnlock(process.handle()), TRUE);
+    assert!(entries.iter().all(|entry| entry.wFlags & 0x30 == 0));
+    for handle in handles {
+        assert!(GlobalFree(handle).is_null());
+    }
+}
+
+#[test]
 fn c215_no_entry() {
     let heap = TestHeap::new();
     let (more, error) = observe(|| HeapWalk(heap.handle(), None));

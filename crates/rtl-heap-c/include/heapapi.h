@@ -72,6 +72,7 @@ typedef PHEAP_SUMMARY LPHEAP_SUMMARY;
 
 RTLHEAP_FN(BOOL, HeapValidate, (HANDLE hHeap, DWORD dwFlags, LPCVOID lpMem));
 RTLHEAP_FN(BOOL, HeapWalk, (HANDLE hHeap, LPPROCESS_HEAP_ENTRY lpEntry));
+RTLHEAP_FN(SIZE_T, HeapCompact, (HANDLE hHeap, DWORD dwFlags));
 RTLHEAP_FN(BOOL, HeapSummary, (HANDLE hHeap, DWORD dwFlags, LPHEAP_SUMMARY lpSummary));
 
 /* Asking and telling heaps. */
@@ -120,6 +121,7 @@ RTLHEAP_FN(VOID, SetLastError, (DWORD dwErrCode));
 #define HeapSize rtlheap_HeapSize
 #define HeapValidate rtlheap_HeapValidate
 #define HeapWalk rtlheap_HeapWalk
+#define HeapCompact rtlheap_HeapCompact
 #define HeapSummary rtlheap_HeapSummary
 #define HeapQueryInformation rtlheap_HeapQueryInformation
 #define HeapSetInformation rtlheap_HeapSetInformation

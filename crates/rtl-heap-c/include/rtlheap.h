@@ -104,6 +104,35 @@ typedef struct _RTL_HEAP_WALK_ENTRY {
 
 RTLHEAP_FN(NTSTATUS, RtlWalkHeap, (PVOID HeapHandle, PRTL_HEAP_WALK_ENTRY Entry));
 
+/* The size of the largest committed free block, after giving back what is kept for later. */
+RTLHEAP_FN(SIZE_T, RtlCompactHeap, (PVOID HeapHandle, ULONG Flags));
+
+typedef struct _RTL_HEAP_USAGE_ENTRY {
+    struct _RTL_HEAP_USAGE_ENTRY *Next;
+    PVOID Address;
+    SIZE_T Size;
+    USHORT AllocatorBackTraceIndex;
+    USHORT TagIndex;
+} RTL_HEAP_USAGE_ENTRY, *PRTL_HEAP_USAGE_ENTRY;
+
+/* Zero all of it but Length before the first call. */
+typedef struct _RTL_HEAP_USAGE {
+    ULONG Length;
+    SIZE_T BytesAllocated;
+    SIZE_T BytesCommitted;
+    SIZE_T BytesReserved;
+    SIZE_T BytesReservedMaximum;
+    PRTL_HEAP_USAGE_ENTRY Entries;
+    PRTL_HEAP_USAGE_ENTRY AddedEntries;
+    PRTL_HEAP_USAGE_ENTRY RemovedEntries;
+    ULONG_PTR Reserved[8];
+} RTL_HEAP_USAGE, *PRTL_HEAP_USAGE;
+
+#define HEAP_USAGE_FREE_BUFFER 0x08      /* give the lists back */
+#define HEAP_USAGE_ALLOCATED_BLOCKS 0x10 /* list blocks */
+
+RTLHEAP_FN(NTSTATUS, RtlUsageHeap, (PVOID HeapHandle, ULONG Flags, PRTL_HEAP_USAGE Usage));
+
 /* ---- Asking and telling heaps --------------------------------------------------------------- */
 
 /* Classes that the SDK does not publish. */
@@ -370,6 +399,8 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *op
 #define RtlValidateHeap rtlheap_RtlValidateHeap
 #define RtlValidateProcessHeaps rtlheap_RtlValidateProcessHeaps
 #define RtlWalkHeap rtlheap_RtlWalkHeap
+#define RtlCompactHeap rtlheap_RtlCompactHeap
+#define RtlUsageHeap rtlheap_RtlUsageHeap
 #define RtlQueryHeapInformation rtlheap_RtlQueryHeapInformation
 #define RtlSetHeapInformation rtlheap_RtlSetHeapInformation
 #define RtlGetLastWin32Error rtlheap_RtlGetLastWin32Error

@@ -10,7 +10,8 @@
 //! | [`win32`] | `HeapCreate`, `HeapAlloc` and so on, with those of Windows |
 //! | [`walking`] | `RtlWalkHeap`, `HeapWalk` |
 //! | [`checking`] | `RtlValidateHeap`, `HeapValidate`, `RtlValidateProcessHeaps` |
-//! | [`sums`] | `HeapSummary`, `RtlUsageHeap` |
+//! | [`sums`], [`usage`] | `HeapSummary`, `RtlUsageHeap` |
+//! | [`compacting`] | `RtlCompactHeap`, `HeapCompact` |
 //! | [`information`], [`extended`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
 //! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
@@ -26,6 +27,7 @@
 #![allow(non_snake_case, reason = "functions and parameters carry NT's names")]
 
 pub mod checking;
+pub mod compacting;
 mod contain;
 mod exports;
 pub mod extended;
@@ -43,6 +45,7 @@ mod routine;
 pub mod rtl;
 pub mod sums;
 pub mod types;
+pub mod usage;
 pub mod vm_face;
 pub mod vm_operations;
 pub mod walking;
@@ -54,6 +57,7 @@ pub use exports::Export;
 pub fn exports() -> impl Iterator<Item = &'static Export> {
     let modules = [
         checking::EXPORTS,
+        compacting::EXPORTS,
         global::EXPORTS,
         hooks::EXPORTS,
         information::EXPORTS,
@@ -62,6 +66,7 @@ pub fn exports() -> impl Iterator<Item = &'static Export> {
         resource::EXPORTS,
         rtl::EXPORTS,
         sums::EXPORTS,
+        usage::EXPORTS,
         vm_face::EXPORTS,
         vm_operations::EXPORTS,
         walking::EXPORTS,

@@ -213,6 +213,18 @@ fn the_whole_header_works_with_the_static_library() {
 }
 
 #[test]
+fn a_program_with_local_and_global_memory_needs_no_change() {
+    for options in [
+        &["-std=c99", "-pedantic", naming()][..],
+        &["-xc++", "-std=c++11", "-pedantic", naming()],
+        &["-std=c99", "-DRTLHEAP_PREFIXED"],
+    ] {
+        passes("memory.c", Link::Dynamic, options);
+    }
+    passes("memory.c", Link::Static, &["-std=c11", naming()]);
+}
+
+#[test]
 fn prefixed_names_are_always_there() {
     passes(
         "rtlheap.c",

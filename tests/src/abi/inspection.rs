@@ -44,6 +44,8 @@ pub struct RTL_HEAP_WALK_ENTRY {
     pub SegmentIndex: u8,
     /// What it is, in other numbers than `wFlags`.
     pub Flags: u16,
+    /// The rest is aligned as pointers are.
+    pub padding: [u32; size_of::<usize>() / 8],
     /// As `dwCommittedSize`.
     pub CommittedSize: u32,
     /// As `dwUnCommittedSize`.
@@ -53,6 +55,15 @@ pub struct RTL_HEAP_WALK_ENTRY {
     /// As `lpLastBlock`.
     pub LastEntry: *mut c_void,
 }
+
+const _: () = assert!(
+    core::mem::offset_of!(RTL_HEAP_WALK_ENTRY, CommittedSize)
+        == if cfg!(target_pointer_width = "64") {
+            24
+        } else {
+            12
+        }
+);
 
 /// Sums over a heap, in bytes.
 #[repr(C)]
@@ -92,6 +103,8 @@ pub mod class {
     pub const HEAP_COMPATIBILITY_INFORMATION: u32 = 0;
     /// Ends the process on corruption.
     pub const HEAP_ENABLE_TERMINATION_ON_CORRUPTION: u32 = 1;
+    /// Enumerates.
+    pub const HEAP_EXTENDED_INFORMATION: u32 = 2;
     /// Lets caches go.
     pub const HEAP_OPTIMIZE_RESOURCES: u32 = 3;
 }

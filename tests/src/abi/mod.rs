@@ -42,14 +42,18 @@ macro_rules! import {
     };
 }
 
+pub mod extended;
 mod inspection;
 mod kernel32;
+mod local_global;
 mod ntdll;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod own;
 mod types;
 
+pub use extended::{HeapCompact, RtlUsageHeap, RtlValidateHeap};
 pub use inspection::*;
 pub use kernel32::*;
+pub use local_global::*;
 pub use ntdll::*;
 pub use types::*;

@@ -191,39 +191,50 @@ unsafe fn find_in_segment(
             Err(Status::INVALID_PARAMETER)
         };
     }
-    if address < record.first_block || address >= record.end {
-        return Err(Status::INVALID_PARAMETER);
+    // Pieces of free blocks, and ranges, begin where the pages' state changes behind the block's
+    // start.
+    let committed = |at: usize| record.pages.get(record.page(at));
+    let changes_at = |block: &Block, at: usize| {
+        at > block.address
+            && (at - record.base).is_multiple_of(PAGE)
+            && committed(at) != committed(at - PAGE)
+    };
+    // A piece may be all head: its address is then the next block's.
+    let head = address - FREE_HEAD;
+    // SAFETY: (1).
+    if let Some(block) = unsafe { free_around(heap, region, head) }
+        && (head == block.address || changes_at(&block, head) && committed(head))
+    {
+        return Ok(Position::Block(block, head));
     }
-    // The block that holds it: a free one, or the address is no entry's.
+    // SAFETY: (1).
+    match unsafe { free_around(heap, region, address) } {
+        Some(block) if changes_at(&block, address) && !committed(address) => {
+            Ok(Position::Range(block, address))
+        }
+        _ => Err(Status::INVALID_PARAMETER),
+    }
+}
+
+/// The free block that holds `address`, any bit pattern.
+///
+/// # Safety
+/// 1. The heap's lock is held; `region` is one of its segments.
+unsafe fn free_around(heap: &Heap, region: NonNull<Region>, address: usize) -> Option<Block> {
+    // SAFETY: (1).
+    let record = unsafe { region.as_ref() };
+    if address < record.first_block || address >= record.end {
+        return None;
+    }
     let (first, here) = (record.granule(record.first_block), record.granule(address));
     let start = record.starts.find_back(first, here + 1, true);
-    let start = record.base + start.saturating_sub(1) * GRANULE;
+    let start = record.base + start.checked_sub(1)? * GRANULE;
     if !record.is_block_start(start) {
-        return Err(Status::INVALID_PARAMETER);
+        return None;
     }
     // SAFETY: (1), just checked.
-    let block = unsafe { read(heap, region, start) }?;
-    if block.entry.is_busy() || address >= block.end() {
-        return Err(Status::INVALID_PARAMETER);
-    }
-    if address - FREE_HEAD == start {
-        return Ok(Position::Block(block, start));
-    }
-    let committed = |page: usize| record.pages.get(record.page(page));
-    // Pieces and ranges begin where the pages' state changes, which is behind the block's start.
-    let changes_at = |page: usize| {
-        page > start
-            && (page - record.base).is_multiple_of(PAGE)
-            && committed(page) != committed(page - PAGE)
-            && block.entry.flags.contains(EntryFlags::HOLE)
-    };
-    if changes_at(address) && !committed(address) {
-        Ok(Position::Range(block, address))
-    } else if changes_at(address - FREE_HEAD) && committed(address - FREE_HEAD) {
-        Ok(Position::Block(block, address - FREE_HEAD))
-    } else {
-        Err(Status::INVALID_PARAMETER)
-    }
+    let block = unsafe { read(heap, region, start) }.ok()?;
+    (!block.entry.is_busy() && address < block.end()).then_some(block)
 }
 
 /// The block that starts at `address`.

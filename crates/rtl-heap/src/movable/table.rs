@@ -228,16 +228,20 @@ impl Table {
         Ok(address)
     }
 
+    /// Whether `next`, any bit pattern, is another free entry.
+    fn may_follow(&self, address: usize, next: usize) -> bool {
+        if next == address || !self.holds(next) {
+            return false;
+        }
+        // SAFETY: (1), just checked.
+        !unsafe { self.at(next) }.has(entry_flags::USED)
+    }
+
     fn take_freed(&mut self, guarded_by: usize) -> Result<usize, Refusal> {
         let address = self.free;
         // SAFETY: (1): the head was given back, or was checked when it became the head.
         let next = unsafe { self.at(address) }.flags.load(Ordering::Relaxed);
-        // SAFETY: (1), checked by `holds`. No entry follows itself: the head is not on the list.
-        let follows = next == self.end()
-            || self.holds(next)
-                && next != address
-                && !unsafe { self.at(next) }.has(entry_flags::USED);
-        if !follows {
+        if next != self.end() && !self.may_follow(address, next) {
             self.free = self.end();
             return Err(Refusal::Failure(HeapFailure {
                 kind: FailureKind::FreeListsCorruption,

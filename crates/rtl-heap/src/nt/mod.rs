@@ -8,6 +8,7 @@
 mod extended;
 mod information;
 mod looking;
+pub mod movable;
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;

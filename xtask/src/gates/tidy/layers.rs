@@ -12,7 +12,7 @@ const CORE: &str = "crates/rtl-heap/src";
 const LAYERS: &[&[&str]] = &[
     &["lib"],
     &["face"],
-    &["fork", "nt"],
+    &["fork", "movable", "nt"],
     &["verify"],
     &["inspect"],
     &["ops"],
