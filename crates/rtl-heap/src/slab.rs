@@ -19,6 +19,8 @@ pub struct Slab {
     pub first: usize,
     /// Bytes from slot to slot.
     pub stride: u32,
+    /// Bytes of its pages, which may be more than its slots fill.
+    pub bytes: u32,
     /// Number of slots.
     pub slots: u32,
     /// Number of free slots: the height of the stack.
@@ -41,22 +43,24 @@ pub struct Slab {
 const FREE: u16 = 0;
 
 impl Slab {
-    fn bytes(slots: u32) -> usize {
+    fn record_bytes(slots: u32) -> usize {
         size_of::<Slab>() + 2 * slots as usize * size_of::<u16>()
     }
 
-    /// A record for `slots` free slots of `stride` bytes from `first` on; `None` without memory.
+    /// A record for as many free slots of `stride` bytes as `bytes` from `first` on hold; `None` without memory.
     pub fn create(
         region: NonNull<Region>,
         first: usize,
         stride: u32,
-        slots: u32,
+        bytes: u32,
         bucket: u32,
     ) -> Option<NonNull<Slab>> {
-        let slab = metadata::allocate(Slab::bytes(slots))?.cast::<Slab>();
+        let slots = bytes / stride;
+        let slab = metadata::allocate(Slab::record_bytes(slots))?.cast::<Slab>();
         let record = Slab {
             first,
             stride,
+            bytes,
             slots,
             free: slots,
             bucket,
@@ -85,7 +89,7 @@ impl Slab {
     /// 1. `slab` came from [`Slab::create`] and is in no list and no table.
     pub unsafe fn destroy(slab: NonNull<Slab>) {
         // SAFETY: (1).
-        unsafe { metadata::free(slab.cast(), Slab::bytes(slab.as_ref().slots)) }
+        unsafe { metadata::free(slab.cast(), Slab::record_bytes(slab.as_ref().slots)) }
     }
 
     fn side(slab: NonNull<Slab>) -> *mut u16 {
@@ -167,7 +171,7 @@ mod tests {
 
     #[test]
     fn slots_are_found_by_their_first_byte_only_and_know_their_size() {
-        let slab = Slab::create(NonNull::dangling(), 0x10_0000, 48, 85, 3).unwrap();
+        let slab = Slab::create(NonNull::dangling(), 0x10_0000, 48, 0x1000, 3).unwrap();
         // SAFETY: (1) the slab is ours, nobody else touches it.
         unsafe {
             let first = Slab::take(slab, 40);

@@ -74,8 +74,7 @@ unsafe fn carve_slab(
     };
     // SAFETY: (1).
     unsafe { heap.key.write(block.address, nobodys) };
-    let slots = (bytes / stride as usize) as u32;
-    let slab = Slab::create(block.region, block.user(), stride, slots, index)
+    let slab = Slab::create(block.region, block.user(), stride, bytes as u32, index)
         // SAFETY: (1).
         .filter(|slab| unsafe { enter_in_table(block.region, *slab, bytes) || drop_slab(*slab) });
     if slab.is_none() {
@@ -183,9 +182,8 @@ unsafe fn release(heap: &Heap, state: &mut State, slab: NonNull<Slab>) {
     // SAFETY: both locks are held.
     let taken = unsafe { take_empty(bucket.state(), slab) };
     if taken {
-        let bytes = (record.slots as usize * record.stride as usize).next_multiple_of(PAGE);
         // SAFETY: (1).
-        unsafe { record.region.as_ref() }.set_slab(record.first, bytes, 0);
+        unsafe { record.region.as_ref() }.set_slab(record.first, record.bytes as usize, 0);
     }
     bucket.lock.leave();
     if !taken {
