@@ -362,10 +362,8 @@ impl Query {
 impl Drop for Query {
     fn drop(&mut self) {
         // SAFETY: nothing refers to it any more.
-        assert_eq!(
-            unsafe { RtlDestroyQueryDebugBuffer(self.0) },
-            status::STATUS_SUCCESS
-        );
+        let destroyed = unsafe { RtlDestroyQueryDebugBuffer(self.0) };
+        assert_eq!(destroyed, status::STATUS_SUCCESS);
     }
 }
 
