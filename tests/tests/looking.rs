@@ -332,3 +332,103 @@ fn a_null_heap_stands_for_all_heaps() {
     let (valid, error) = observe(|| RtlValidateHeap(heap.handle(), 0, unmapped));
     assert_eq!((boolean(valid), error), (FALSE, error::ERROR_NOACCESS));
 }
+
+/// A query's buffer, filled.
+struct Query(*mut RTL_DEBUG_INFORMATION);
+
+impl Query {
+    fn new(bytes: u32, flags: u32, heap: HANDLE) -> (Query, NTSTATUS) {
+        let buffer = RtlCreateQueryDebugBuffer(bytes, 0);
+        assert!(!buffer.is_null());
+        // SAFETY: a new buffer.
+        unsafe {
+            (*buffer).Flags = flags;
+            (*buffer).SpecificHeap = heap;
+            (Query(buffer), RtlQueryProcessHeapInformation(buffer))
+        }
+    }
+
+    fn heaps(&self) -> &[RTL_HEAP_INFORMATION] {
+        // SAFETY: the library filled the buffer in.
+        unsafe {
+            let heaps = (*self.0).Heaps;
+            assert!(!heaps.is_null());
+            let first = (&raw const (*heaps).Heaps).cast();
+            core::slice::from_raw_parts(first, (*heaps).NumberOfHeaps as usize)
+        }
+    }
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        // SAFETY: nothing refers to it any more.
+        let destroyed = unsafe { RtlDestroyQueryDebugBuffer(self.0) };
+        assert_eq!(destroyed, status::STATUS_SUCCESS);
+    }
+}
+
+#[test]
+fn a_process_s_heaps_as_debuggers_see_them() {
+    let heap = TestHeap::new();
+    let _blocks = (
+        heap.alloc(0, 100),
+        heap.alloc(0, 0x5000),
+        heap.alloc(0, 5 * A),
+    );
+    let (query, result) = Query::new(0, 0x4, null_mut());
+    assert_eq!(result, status::STATUS_SUCCESS);
+    assert_eq!(query.heaps()[0].BaseAddress, GetProcessHeap());
+    let found = query
+        .heaps()
+        .iter()
+        .find(|it| it.BaseAddress == heap.handle());
+    let found = found.expect("every heap is in the list");
+    assert_eq!(found.BytesAllocated, 100 + 0x5000 + 5 * A);
+    assert_eq!((found.Flags, found.NumberOfEntries), (0x1002, 0));
+
+    let (query, result) = Query::new(0, 0x10, heap.handle());
+    assert_eq!(result, status::STATUS_SUCCESS);
+    let [found] = query.heaps() else {
+        panic!("one heap")
+    };
+    let entries = rtl_walk(&heap);
+    assert_eq!(found.NumberOfEntries as usize, entries.len());
+    // SAFETY: the library filled the buffer in.
+    let listed = unsafe { core::slice::from_raw_parts(found.Entries, entries.len()) };
+    for (entry, walked) in listed.iter().zip(&entries) {
+        assert_eq!(entry.Flags, walked.Flags);
+        assert_eq!(
+            entry.Size,
+            walked.DataSize + usize::from(walked.OverheadBytes)
+        );
+    }
+    assert_eq!(
+        listed[0].words,
+        [
+            entries[0].CommittedSize as usize,
+            entries[0].FirstEntry as usize
+        ]
+    );
+
+    let (query, result) = Query::new(0, 0x200, heap.handle());
+    assert_eq!(result, status::STATUS_SUCCESS);
+    assert_eq!(query.heaps()[0].NumberOfEntries, 1);
+}
+
+#[test]
+fn a_query_that_does_not_fit_or_has_no_heap_fails() {
+    let heap = TestHeap::new();
+    let _blocks: Vec<_> = (0..3000).map(|n| heap.alloc(0, 200 + n)).collect();
+    let (_query, result) = Query::new(0x1_0000, 0x10, heap.handle());
+    assert_eq!(result, status::STATUS_NO_MEMORY);
+    let (_query, result) = Query::new(0, 0x10, heap.handle());
+    assert_eq!(result, status::STATUS_SUCCESS);
+    let (_query, result) = Query::new(0, 0x4, 0x1230 as HANDLE);
+    assert_eq!(result, status::STATUS_INVALID_HANDLE);
+    // SAFETY: NULL is refused.
+    unsafe {
+        let refused = status::STATUS_INVALID_PARAMETER;
+        assert_eq!(RtlQueryProcessHeapInformation(null_mut()), refused);
+        assert_eq!(RtlDestroyQueryDebugBuffer(null_mut()), refused);
+    }
+}

@@ -133,6 +133,78 @@ typedef struct _RTL_HEAP_USAGE {
 
 RTLHEAP_FN(NTSTATUS, RtlUsageHeap, (PVOID HeapHandle, ULONG Flags, PRTL_HEAP_USAGE Usage));
 
+/* ---- Heaps as debuggers see them ------------------------------------------------------------ */
+
+typedef struct _RTL_HEAP_ENTRY {
+    SIZE_T Size;
+    USHORT Flags; /* RTL_HEAP_* */
+    USHORT AllocatorBackTraceIndex;
+    union {
+        SIZE_T Settable;
+        struct {
+            SIZE_T CommittedSize;
+            PVOID FirstBlock;
+        } Region;
+    } u;
+} RTL_HEAP_ENTRY, *PRTL_HEAP_ENTRY;
+
+typedef struct _RTL_HEAP_INFORMATION {
+    PVOID BaseAddress;
+    ULONG Flags;
+    USHORT EntryOverhead;
+    USHORT CreatorBackTraceIndex;
+    SIZE_T BytesAllocated;
+    SIZE_T BytesCommitted;
+    ULONG NumberOfTags;
+    ULONG NumberOfEntries;
+    ULONG NumberOfPseudoTags;
+    ULONG PseudoTagGranularity;
+    ULONG Reserved[5];
+    PVOID Tags;
+    PRTL_HEAP_ENTRY Entries;
+} RTL_HEAP_INFORMATION, *PRTL_HEAP_INFORMATION;
+
+typedef struct _RTL_PROCESS_HEAPS {
+    ULONG NumberOfHeaps;
+    RTL_HEAP_INFORMATION Heaps[1]; /* NumberOfHeaps of them */
+} RTL_PROCESS_HEAPS, *PRTL_PROCESS_HEAPS;
+
+typedef struct _RTL_DEBUG_INFORMATION {
+    HANDLE SectionHandleClient;
+    PVOID ViewBaseClient;
+    PVOID ViewBaseTarget;
+    ULONG_PTR ViewBaseDelta;
+    HANDLE EventPairClient;
+    HANDLE EventPairTarget;
+    HANDLE TargetProcessId;
+    HANDLE TargetThreadHandle;
+    ULONG Flags; /* set before the call */
+    SIZE_T OffsetFree;
+    SIZE_T CommitSize;
+    SIZE_T ViewSize;
+    PVOID Modules;
+    PVOID BackTraces;
+    PRTL_PROCESS_HEAPS Heaps;
+    PVOID Locks;
+    PVOID SpecificHeap; /* NULL: all heaps */
+    HANDLE TargetProcessHandle;
+    PVOID VerifierOptions;
+    PVOID ProcessHeap;
+    HANDLE CriticalSectionHandle;
+    HANDLE CriticalSectionOwnerThread;
+    PVOID Reserved[4];
+} RTL_DEBUG_INFORMATION, *PRTL_DEBUG_INFORMATION;
+
+#define RTL_QUERY_PROCESS_HEAP_SUMMARY 0x00000004
+#define RTL_QUERY_PROCESS_HEAP_TAGS 0x00000008
+#define RTL_QUERY_PROCESS_HEAP_ENTRIES 0x00000010
+#define RTL_QUERY_PROCESS_HEAP_SEGMENTS 0x00000200
+
+RTLHEAP_FN(PRTL_DEBUG_INFORMATION, RtlCreateQueryDebugBuffer,
+           (ULONG MaximumCommit, BOOLEAN UseEventPair));
+RTLHEAP_FN(NTSTATUS, RtlDestroyQueryDebugBuffer, (PRTL_DEBUG_INFORMATION Buffer));
+RTLHEAP_FN(NTSTATUS, RtlQueryProcessHeapInformation, (PRTL_DEBUG_INFORMATION Buffer));
+
 /* ---- Asking and telling heaps --------------------------------------------------------------- */
 
 /* Classes that the SDK does not publish. */
@@ -401,6 +473,9 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *op
 #define RtlWalkHeap rtlheap_RtlWalkHeap
 #define RtlCompactHeap rtlheap_RtlCompactHeap
 #define RtlUsageHeap rtlheap_RtlUsageHeap
+#define RtlCreateQueryDebugBuffer rtlheap_RtlCreateQueryDebugBuffer
+#define RtlDestroyQueryDebugBuffer rtlheap_RtlDestroyQueryDebugBuffer
+#define RtlQueryProcessHeapInformation rtlheap_RtlQueryProcessHeapInformation
 #define RtlQueryHeapInformation rtlheap_RtlQueryHeapInformation
 #define RtlSetHeapInformation rtlheap_RtlSetHeapInformation
 #define RtlGetLastWin32Error rtlheap_RtlGetLastWin32Error

@@ -11,6 +11,7 @@
 //! | [`walking`] | `RtlWalkHeap`, `HeapWalk` |
 //! | [`checking`] | `RtlValidateHeap`, `HeapValidate`, `RtlValidateProcessHeaps` |
 //! | [`sums`], [`usage`] | `HeapSummary`, `RtlUsageHeap` |
+//! | [`debug_information`] | `RtlQueryProcessHeapInformation` and its buffer |
 //! | [`compacting`] | `RtlCompactHeap`, `HeapCompact` |
 //! | [`information`], [`extended`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
 //! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
@@ -29,6 +30,7 @@
 pub mod checking;
 pub mod compacting;
 mod contain;
+pub mod debug_information;
 mod exports;
 pub mod extended;
 pub mod global;
@@ -58,6 +60,7 @@ pub fn exports() -> impl Iterator<Item = &'static Export> {
     let modules = [
         checking::EXPORTS,
         compacting::EXPORTS,
+        debug_information::EXPORTS,
         global::EXPORTS,
         hooks::EXPORTS,
         information::EXPORTS,

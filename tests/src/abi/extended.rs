@@ -104,6 +104,15 @@ impl Default for RTL_HEAP_USAGE {
 }
 
 const _: () = assert!(
+    size_of::<RTL_DEBUG_INFORMATION>()
+        == if cfg!(target_pointer_width = "64") {
+            208
+        } else {
+            104
+        }
+);
+
+const _: () = assert!(
     size_of::<RTL_HEAP_USAGE>()
         == if cfg!(target_pointer_width = "64") {
             128
@@ -111,6 +120,88 @@ const _: () = assert!(
             64
         }
 );
+
+/// A heap as a debugger sees it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RTL_HEAP_INFORMATION {
+    /// The handle.
+    pub BaseAddress: HANDLE,
+    /// Creation flags.
+    pub Flags: u32,
+    /// Bytes of a block's header.
+    pub EntryOverhead: u16,
+    /// The stack that made it.
+    pub CreatorBackTraceIndex: u16,
+    /// Requested bytes of all live blocks.
+    pub BytesAllocated: usize,
+    /// Committed bytes.
+    pub BytesCommitted: usize,
+    /// How many tags.
+    pub NumberOfTags: u32,
+    /// How many entries.
+    pub NumberOfEntries: u32,
+    /// How many pseudo tags.
+    pub NumberOfPseudoTags: u32,
+    /// Their distance.
+    pub PseudoTagGranularity: u32,
+    /// Zero.
+    pub Reserved: [u32; 5],
+    /// Tags.
+    pub Tags: *mut c_void,
+    /// Entries.
+    pub Entries: *const RTL_HEAP_ENTRY,
+}
+
+/// An entry of a heap.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RTL_HEAP_ENTRY {
+    /// Bytes, overhead included.
+    pub Size: usize,
+    /// As a walk's.
+    pub Flags: u16,
+    /// The stack that allocated it.
+    pub AllocatorBackTraceIndex: u16,
+    /// The user value, or a region's committed bytes; a region's first block.
+    pub words: [usize; 2],
+}
+
+/// The heaps of a process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RTL_PROCESS_HEAPS {
+    /// How many.
+    pub NumberOfHeaps: u32,
+    /// The first.
+    pub Heaps: [RTL_HEAP_INFORMATION; 1],
+}
+
+/// The head of a query's buffer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RTL_DEBUG_INFORMATION {
+    /// Section, views, event pairs, process, thread.
+    pub before: [usize; 8],
+    /// What to fill in.
+    pub Flags: u32,
+    /// Where the unused part begins.
+    pub OffsetFree: usize,
+    /// Committed bytes.
+    pub CommitSize: usize,
+    /// Bytes of the buffer.
+    pub ViewSize: usize,
+    /// Modules, back traces.
+    pub between: [usize; 2],
+    /// The heaps.
+    pub Heaps: *const RTL_PROCESS_HEAPS,
+    /// Locks.
+    pub Locks: usize,
+    /// One heap, or NULL for all.
+    pub SpecificHeap: HANDLE,
+    /// The rest.
+    pub after: [usize; 9],
+}
 
 import! { "kernel32";
     /// Gives back what is kept for later; the size of the largest committed free block.
@@ -120,6 +211,21 @@ import! { "kernel32";
 import! { "ntdll";
     /// Checks a heap, or one block of it.
     safe fn RtlValidateHeap(HeapHandle: HANDLE, Flags: u32, BaseAddress: *const c_void) -> BOOLEAN;
+    /// Makes a query's buffer.
+    safe fn RtlCreateQueryDebugBuffer(
+        MaximumCommit: u32,
+        UseEventPair: BOOLEAN,
+    ) -> *mut RTL_DEBUG_INFORMATION;
+    /// Ends a query's buffer.
+    ///
+    /// # Safety
+    /// It is not used any more.
+    unsafe fn RtlDestroyQueryDebugBuffer(Buffer: *mut RTL_DEBUG_INFORMATION) -> NTSTATUS;
+    /// Fills in the heaps.
+    ///
+    /// # Safety
+    /// The buffer is NULL or one made for this.
+    unsafe fn RtlQueryProcessHeapInformation(Buffer: *mut RTL_DEBUG_INFORMATION) -> NTSTATUS;
     /// Sums a heap up and lists its blocks.
     ///
     /// # Safety

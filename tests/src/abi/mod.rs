@@ -51,7 +51,10 @@ mod ntdll;
 pub mod own;
 mod types;
 
-pub use extended::{HeapCompact, RtlUsageHeap, RtlValidateHeap};
+pub use extended::{
+    HeapCompact, RtlCreateQueryDebugBuffer, RtlDestroyQueryDebugBuffer,
+    RtlQueryProcessHeapInformation, RtlUsageHeap, RtlValidateHeap,
+};
 pub use inspection::*;
 pub use kernel32::*;
 pub use local_global::*;

@@ -82,3 +82,12 @@ pub fn summary(heap: HeapHandle) -> Result<Summary, Status> {
         most_reserved: sums.peak_reserved,
     })
 }
+
+/// The flags a heap was created with.
+///
+/// # Errors
+/// `INVALID_HANDLE` for what is no heap.
+pub fn flags(heap: HeapHandle) -> Result<HeapFlags, Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    Ok(heap.settings.flags)
+}

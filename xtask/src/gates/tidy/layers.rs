@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["lifecycle"],
     &["backend"],
     &["heap"],
-    &["free_index", "lookaside"],
+    &["buckets", "free_index", "lookaside", "slab"],
     &["caller_memory"],
     &["regions"],
     &["bits", "metadata"],
