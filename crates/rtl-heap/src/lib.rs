@@ -21,8 +21,8 @@
 //! | operations | `ops` |
 //! | front end | `frontend`: activation, slots, the supply of slabs |
 //! | back end | `backend`: segments, blocks, commit, large blocks |
-//! | life | `lifecycle`: create, destroy, the process's list; [`fork`] |
-//! | state | `heap`, `free_index`, `lookaside`, `buckets`, `slab`, `regions`, `metadata` |
+//! | life | `lifecycle`: create, destroy, the process's list; `fork` |
+//! | state | `heap`, `free_index`, `lookaside`, `regions`, `metadata` |
 //! | formats | `entry` (block header), `layout` (NT's header) |
 //! | words | [`flags`], [`status`], [`limits`], [`params`], `units` |
 

@@ -44,7 +44,9 @@ unsafe fn parked_block(heap: &Heap, address: usize) -> Result<Block, Refusal> {
     // SAFETY: (1).
     let entry = unsafe { heap.key.read(address) }.filter(|entry| entry.is_parked());
     match (entry, regions::find(address)) {
-        (Some(entry), Some(region)) => Ok(Block {
+        (Some(entry), Some(region))
+            // SAFETY: INV-REGION.
+            if address + entry.size.bytes() <= unsafe { region.as_ref() }.end => Ok(Block {
             region,
             address,
             entry,

@@ -195,7 +195,10 @@ pub unsafe fn detach_front(
     size: Granules,
 ) -> Result<Front, Refusal> {
     let flags = free.entry.flags;
-    let rest = Granules(free.entry.size.0 - size.0);
+    let Some(rest) = free.entry.size.0.checked_sub(size.0).map(Granules) else {
+        // The index listed it among larger ones.
+        return Err(blocks::failure(heap, FailureKind::EntryCorruption, free.address).into());
+    };
     let splits = rest >= Granules::MIN_BLOCK;
     // SAFETY: (1).
     let after = unsafe { blocks::next(heap, free) }?;

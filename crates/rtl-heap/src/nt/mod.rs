@@ -386,6 +386,9 @@ pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) 
         return found.is_ok();
     }
     let mut guard = heap.enter(flags);
+    if is_reentrant(&guard) {
+        return false;
+    }
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
     unsafe {
@@ -410,6 +413,9 @@ pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) 
 pub fn compact(heap: HeapHandle, flags: HeapFlags) -> Result<usize, Status> {
     let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
     let mut guard = heap.enter(flags);
+    if is_reentrant(&guard) {
+        return Err(Status::INVALID_PARAMETER);
+    }
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
     Ok(unsafe { ops::compact::compact(heap, state) })

@@ -35,7 +35,8 @@ pub unsafe fn compact(heap: &Heap, state: &mut State) -> usize {
             entry,
         });
         while let Some(block) = at {
-            if !block.entry.is_busy() {
+            // A size that leads out of the segment is damage, and ends the pass below.
+            if !block.entry.is_busy() && block.end() <= record.end {
                 // SAFETY: (1).
                 largest = largest.max(unsafe { trim(heap, state, &block) });
             }
