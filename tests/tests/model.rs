@@ -29,7 +29,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: config().cases / 32 + 1, ..config() })]
 
     #[test]
-    fn a_plain_heap_lives_long(operations in operations(8 * OPERATIONS)) {
+    fn a_plain_heap_lives_long(operations in operations(2 * OPERATIONS)) {
         let _turn = turn();
         machine::run(&Shape::plain(), &operations);
     }

@@ -18,7 +18,8 @@ pub use information::{
     compatibility, memory_limit, optimize_resources, set_compatibility, set_memory_limit,
 };
 pub use looking::{
-    LARGE_INDEX, Summary, WalkEntry, WalkFlags, WalkRegion, flags, summary, validate_process_heaps, walk,
+    LARGE_INDEX, Summary, WalkEntry, WalkFlags, WalkRegion, flags, summary, validate_process_heaps,
+    walk,
 };
 
 pub use crate::lifecycle::create::CreateRequest;
