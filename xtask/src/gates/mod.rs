@@ -50,17 +50,20 @@ const ALL: &[Gate] = &[
 
 /// Gates that `ci` leaves out: the native tests, which `.ci/run` has just run by the README's own
 /// command; and what takes longer than a change should wait for on two cores, to be run before a
-/// release (`cargo xtask win32 arm64 arm64-16k apple clippy-elsewhere tsan valgrind miri`).
+/// release (`cargo xtask asan lin32 win64 win32 arm64-16k apple clippy-elsewhere tsan valgrind miri`).
 const NOT_IN_CI: &[&str] = &[
     "apple",
     "arm64",
     "arm64-16k",
+    "asan",
     "clippy-elsewhere",
+    "lin32",
     "miri",
     "test",
     "tsan",
     "valgrind",
     "win32",
+    "win64",
 ];
 
 /// The gate of this name.
