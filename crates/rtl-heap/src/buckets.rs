@@ -5,6 +5,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::heap_lock::RawLock;
+use crate::host;
 use crate::slab::Slab;
 use crate::units::Granules;
 
@@ -60,7 +61,38 @@ pub struct BucketState {
 // SAFETY: `state` is touched only with `lock` held.
 unsafe impl Sync for Bucket {}
 
+/// The thread that is forking and holds every bucket; 0 for none. It may allocate meanwhile, in the
+/// handlers of others, and must not wait for itself.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
+
+/// Says that the calling thread holds every bucket for a fork (true), or gives them back (false).
+pub fn hold_for_fork(holds: bool) {
+    FORKING.store(if holds { host::thread_id() } else { 0 }, Ordering::Relaxed);
+}
+
+fn forks() -> bool {
+    let thread = FORKING.load(Ordering::Relaxed);
+    // Relaxed: only this thread stores its own number, so it sees it if it is there.
+    thread != 0 && thread == host::thread_id()
+}
+
 impl Bucket {
+    /// Takes the lock, unless the calling thread forks and so holds it.
+    #[inline]
+    pub fn enter(&self) {
+        if !forks() {
+            self.lock.enter();
+        }
+    }
+
+    /// Gives the lock back.
+    #[inline]
+    pub fn leave(&self) {
+        if !forks() {
+            self.lock.leave();
+        }
+    }
+
     /// What the lock guards.
     ///
     /// # Safety

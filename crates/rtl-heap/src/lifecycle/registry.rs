@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::buckets;
 use crate::heap::Heap;
 use crate::heap_lock::{CallerLock, HeapLock};
 use crate::layout::HeapHeader;
@@ -221,10 +222,12 @@ pub fn enter_for_fork() {
             }
         }
     });
+    buckets::hold_for_fork(true);
 }
 
 /// Gives it back, in parent and child. The forking thread holds it in both.
 pub fn leave_after_fork() {
+    buckets::hold_for_fork(false);
     with_list(|list| {
         for heap in list.heaps() {
             if let Some(front) = heap.frontend() {
