@@ -470,14 +470,3 @@ fn conclude(refusal: Refusal) -> Status {
     }
     refusal.status()
 }
-
-/// Reports misuse that a face found before it came here, as this layer does.
-pub fn report_invalid(heap: HeapHandle, address: usize) {
-    let kind = FailureKind::InvalidArgument;
-    hooks::report(&HeapFailure {
-        kind,
-        heap: heap.0,
-        address,
-        owner: 0,
-    });
-}

@@ -94,10 +94,9 @@ pub unsafe fn free_alone(heap: usize, flags: HeapFlags, pointer: usize) -> bool 
     let Some(heap) = Heap::at(heap) else {
         return false;
     };
+    let alone = (flags | heap.settings.force_flags).contains(HeapFlags::NO_SERIALIZE);
     // SAFETY: (1); the caller's word that it is alone.
-    (flags | heap.settings.force_flags).contains(HeapFlags::NO_SERIALIZE)
-        && heap.settings.parks
-        && unsafe { park(heap, heap.state(), pointer) }
+    alone && heap.settings.parks && unsafe { park(heap, heap.state(), pointer) }
 }
 
 /// Parks the block at `pointer`, any bit pattern, under the heap's lock. False for the long way.
