@@ -33,7 +33,11 @@ fn add_nt_names_to_export_table() {
     let stdcall = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86");
     let msvc = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|env| env == "msvc");
     let mut definitions = String::from("EXPORTS\n");
-    for header in ["include/rtlheap.h", "include/heapapi.h"] {
+    for header in [
+        "include/rtlheap.h",
+        "include/heapapi.h",
+        "include/rtlheap/memory.h",
+    ] {
         println!("cargo::rerun-if-changed={header}");
         let text = fs::read_to_string(header).expect("the header lies beside build.rs");
         for declaration in text.split("\nRTLHEAP_FN(").skip(1) {

@@ -10,6 +10,7 @@ use rtlheap as _;
 pub mod abi;
 pub mod child;
 pub mod commit;
+pub mod frontend;
 pub mod heap;
 pub mod last_error;
 pub mod lines;
@@ -17,10 +18,12 @@ pub mod lines;
 pub mod misuse;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod model;
+pub mod objects;
 pub mod raise;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod resource;
 pub mod serial;
 pub mod threads;
 pub mod vm;
+pub mod walk;
 pub mod witness;

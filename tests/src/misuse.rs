@@ -23,6 +23,8 @@ pub mod kind {
     pub const INVALID_ARGUMENT: u32 = 9;
     /// A block of another heap.
     pub const CROSS_HEAP_OPERATION: u32 = 12;
+    /// A damaged list of what is free.
+    pub const FREE_LISTS_CORRUPTION: u32 = 13;
 }
 
 /// A report of the corruption handler.

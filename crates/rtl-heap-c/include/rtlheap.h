@@ -12,6 +12,7 @@
 #define RTLHEAP_H
 
 #include "heapapi.h"
+#include "rtlheap/memory.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -61,6 +62,244 @@ RTLHEAP_FN(PVOID, RtlReAllocateHeap,
            (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress, SIZE_T Size));
 RTLHEAP_FN(LOGICAL, RtlFreeHeap, (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress));
 RTLHEAP_FN(SIZE_T, RtlSizeHeap, (PVOID HeapHandle, ULONG Flags, PCVOID BaseAddress));
+
+/* ---- Looking into heaps --------------------------------------------------------------------- */
+
+/* A NULL heap stands for all heaps of the process, a NULL address for the whole heap. */
+RTLHEAP_FN(BOOLEAN, RtlValidateHeap, (PVOID HeapHandle, ULONG Flags, PCVOID BaseAddress));
+RTLHEAP_FN(BOOLEAN, RtlValidateProcessHeaps, (VOID));
+
+/* One step of a walk: set DataAddress to NULL to start, and pass each entry back to go on. */
+typedef struct _RTL_HEAP_WALK_ENTRY {
+    PVOID DataAddress;
+    SIZE_T DataSize;
+    UCHAR OverheadBytes;
+    UCHAR SegmentIndex; /* 64: a large block */
+    USHORT Flags;
+    union {
+        struct {
+            SIZE_T Settable;
+            USHORT TagIndex;
+            USHORT AllocatorBackTraceIndex;
+            ULONG Reserved[2];
+        } Block;
+        struct {
+            ULONG CommittedSize;
+            ULONG UnCommittedSize;
+            PVOID FirstEntry;
+            PVOID LastEntry;
+        } Segment;
+    } u;
+} RTL_HEAP_WALK_ENTRY, *PRTL_HEAP_WALK_ENTRY;
+
+#define RTL_HEAP_BUSY 0x0001
+#define RTL_HEAP_SEGMENT 0x0002
+#define RTL_HEAP_SETTABLE_VALUE 0x0010
+#define RTL_HEAP_SETTABLE_FLAG1 0x0020
+#define RTL_HEAP_SETTABLE_FLAG2 0x0040
+#define RTL_HEAP_SETTABLE_FLAG3 0x0080
+#define RTL_HEAP_UNCOMMITTED_RANGE 0x1000
+#define RTL_HEAP_LARGE_ALLOC 0x4000
+#define RTL_HEAP_LFH_ALLOC 0x8000
+
+RTLHEAP_FN(NTSTATUS, RtlWalkHeap, (PVOID HeapHandle, PRTL_HEAP_WALK_ENTRY Entry));
+
+/* The size of the largest committed free block, after giving back what is kept for later. */
+RTLHEAP_FN(SIZE_T, RtlCompactHeap, (PVOID HeapHandle, ULONG Flags));
+
+typedef struct _RTL_HEAP_USAGE_ENTRY {
+    struct _RTL_HEAP_USAGE_ENTRY *Next;
+    PVOID Address;
+    SIZE_T Size;
+    USHORT AllocatorBackTraceIndex;
+    USHORT TagIndex;
+} RTL_HEAP_USAGE_ENTRY, *PRTL_HEAP_USAGE_ENTRY;
+
+/* Zero all of it but Length before the first call. */
+typedef struct _RTL_HEAP_USAGE {
+    ULONG Length;
+    SIZE_T BytesAllocated;
+    SIZE_T BytesCommitted;
+    SIZE_T BytesReserved;
+    SIZE_T BytesReservedMaximum;
+    PRTL_HEAP_USAGE_ENTRY Entries;
+    PRTL_HEAP_USAGE_ENTRY AddedEntries;
+    PRTL_HEAP_USAGE_ENTRY RemovedEntries;
+    ULONG_PTR Reserved[8];
+} RTL_HEAP_USAGE, *PRTL_HEAP_USAGE;
+
+#define HEAP_USAGE_FREE_BUFFER 0x08      /* give the lists back */
+#define HEAP_USAGE_ALLOCATED_BLOCKS 0x10 /* list blocks */
+
+RTLHEAP_FN(NTSTATUS, RtlUsageHeap, (PVOID HeapHandle, ULONG Flags, PRTL_HEAP_USAGE Usage));
+
+/* ---- Heaps as debuggers see them ------------------------------------------------------------ */
+
+typedef struct _RTL_HEAP_ENTRY {
+    SIZE_T Size;
+    USHORT Flags; /* RTL_HEAP_* */
+    USHORT AllocatorBackTraceIndex;
+    union {
+        SIZE_T Settable;
+        struct {
+            SIZE_T CommittedSize;
+            PVOID FirstBlock;
+        } Region;
+    } u;
+} RTL_HEAP_ENTRY, *PRTL_HEAP_ENTRY;
+
+typedef struct _RTL_HEAP_INFORMATION {
+    PVOID BaseAddress;
+    ULONG Flags;
+    USHORT EntryOverhead;
+    USHORT CreatorBackTraceIndex;
+    SIZE_T BytesAllocated;
+    SIZE_T BytesCommitted;
+    ULONG NumberOfTags;
+    ULONG NumberOfEntries;
+    ULONG NumberOfPseudoTags;
+    ULONG PseudoTagGranularity;
+    ULONG Reserved[5];
+    PVOID Tags;
+    PRTL_HEAP_ENTRY Entries;
+} RTL_HEAP_INFORMATION, *PRTL_HEAP_INFORMATION;
+
+typedef struct _RTL_PROCESS_HEAPS {
+    ULONG NumberOfHeaps;
+    RTL_HEAP_INFORMATION Heaps[1]; /* NumberOfHeaps of them */
+} RTL_PROCESS_HEAPS, *PRTL_PROCESS_HEAPS;
+
+typedef struct _RTL_DEBUG_INFORMATION {
+    HANDLE SectionHandleClient;
+    PVOID ViewBaseClient;
+    PVOID ViewBaseTarget;
+    ULONG_PTR ViewBaseDelta;
+    HANDLE EventPairClient;
+    HANDLE EventPairTarget;
+    HANDLE TargetProcessId;
+    HANDLE TargetThreadHandle;
+    ULONG Flags; /* set before the call */
+    SIZE_T OffsetFree;
+    SIZE_T CommitSize;
+    SIZE_T ViewSize;
+    PVOID Modules;
+    PVOID BackTraces;
+    PRTL_PROCESS_HEAPS Heaps;
+    PVOID Locks;
+    PVOID SpecificHeap; /* NULL: all heaps */
+    HANDLE TargetProcessHandle;
+    PVOID VerifierOptions;
+    PVOID ProcessHeap;
+    HANDLE CriticalSectionHandle;
+    HANDLE CriticalSectionOwnerThread;
+    PVOID Reserved[4];
+} RTL_DEBUG_INFORMATION, *PRTL_DEBUG_INFORMATION;
+
+#define RTL_QUERY_PROCESS_HEAP_SUMMARY 0x00000004
+#define RTL_QUERY_PROCESS_HEAP_TAGS 0x00000008
+#define RTL_QUERY_PROCESS_HEAP_ENTRIES 0x00000010
+#define RTL_QUERY_PROCESS_HEAP_SEGMENTS 0x00000200
+
+RTLHEAP_FN(PRTL_DEBUG_INFORMATION, RtlCreateQueryDebugBuffer,
+           (ULONG MaximumCommit, BOOLEAN UseEventPair));
+RTLHEAP_FN(NTSTATUS, RtlDestroyQueryDebugBuffer, (PRTL_DEBUG_INFORMATION Buffer));
+RTLHEAP_FN(NTSTATUS, RtlQueryProcessHeapInformation, (PRTL_DEBUG_INFORMATION Buffer));
+
+/* ---- Asking and telling heaps --------------------------------------------------------------- */
+
+/* Classes that the SDK does not publish. */
+#define HeapExtendedInformation ((HEAP_INFORMATION_CLASS)2) /* HEAP_EXTENDED_INFORMATION, asked */
+#define HeapMemoryLimit ((HEAP_INFORMATION_CLASS)6) /* SIZE_T: bytes committed at most; 0 no limit */
+
+typedef struct _PROCESS_HEAP_INFORMATION {
+    SIZE_T ReserveSize;
+    SIZE_T CommitSize;
+    ULONG NumberOfHeaps;
+    ULONG_PTR FirstHeapInformationOffset;
+} PROCESS_HEAP_INFORMATION, *PPROCESS_HEAP_INFORMATION;
+
+typedef struct _HEAP_INFORMATION {
+    PVOID Address;
+    ULONG Mode;
+    SIZE_T ReserveSize;
+    SIZE_T CommitSize;
+    ULONG_PTR FirstRegionInformationOffset;
+    ULONG_PTR NextHeapInformationOffset;
+} HEAP_INFORMATION, *PHEAP_INFORMATION;
+
+typedef struct _HEAP_REGION_INFORMATION {
+    PVOID Address;
+    SIZE_T ReserveSize;
+    SIZE_T CommitSize;
+    ULONG_PTR FirstRangeInformationOffset;
+    ULONG_PTR NextRegionInformationOffset;
+} HEAP_REGION_INFORMATION, *PHEAP_REGION_INFORMATION;
+
+#define HEAP_RANGE_TYPE_COMMITTED 1
+#define HEAP_RANGE_TYPE_RESERVED 2
+
+typedef struct _HEAP_RANGE_INFORMATION {
+    PVOID Address;
+    SIZE_T Size;
+    ULONG Type;
+    ULONG Protection;
+    ULONG_PTR FirstBlockInformationOffset;
+    ULONG_PTR NextRangeInformationOffset;
+} HEAP_RANGE_INFORMATION, *PHEAP_RANGE_INFORMATION;
+
+#define HEAP_BLOCK_BUSY 1
+#define HEAP_BLOCK_EXTRA_INFORMATION 2
+#define HEAP_BLOCK_LARGE_BLOCK 4
+#define HEAP_BLOCK_LFH_BLOCK 8
+
+typedef struct _HEAP_BLOCK_INFORMATION {
+    PVOID Address;
+    ULONG Flags;
+    SIZE_T DataSize;
+    ULONG_PTR OverheadSize;
+    ULONG_PTR NextBlockInformationOffset;
+} HEAP_BLOCK_INFORMATION, *PHEAP_BLOCK_INFORMATION;
+
+/* One item; the offsets in it are 0. */
+typedef struct _HEAP_INFORMATION_ITEM {
+    ULONG Level; /* 1 process, 2 heap, 3 region, 4 range, 5 block */
+    SIZE_T Size;
+    union {
+        PROCESS_HEAP_INFORMATION ProcessHeapInformation;
+        HEAP_INFORMATION HeapInformation;
+        HEAP_REGION_INFORMATION HeapRegionInformation;
+        HEAP_RANGE_INFORMATION HeapRangeInformation;
+        HEAP_BLOCK_INFORMATION HeapBlockInformation;
+    } u;
+} HEAP_INFORMATION_ITEM, *PHEAP_INFORMATION_ITEM;
+
+/* Runs with the heap locked and may use the heap. A failure ends the enumeration. */
+typedef NTSTATUS(NTAPI *PHEAP_EXTENDED_ENUMERATION_ROUTINE)(
+    const HEAP_INFORMATION_ITEM *Information, PVOID CallbackContext);
+
+/* Without a callback levels 1 and 2 are answered in the structure. */
+typedef struct _HEAP_EXTENDED_INFORMATION {
+    HANDLE ProcessHandle; /* NULL or -1 */
+    PVOID HeapHandle;     /* NULL: all heaps */
+    ULONG Level;          /* how deep */
+    PHEAP_EXTENDED_ENUMERATION_ROUTINE CallbackRoutine;
+    PVOID CallbackContext;
+    union {
+        PROCESS_HEAP_INFORMATION ProcessHeapInformation;
+        HEAP_INFORMATION HeapInformation;
+    } u;
+} HEAP_EXTENDED_INFORMATION, *PHEAP_EXTENDED_INFORMATION;
+
+#if defined(__MINGW32__) /* whose winnt.h declares them with another result */
+#define RtlQueryHeapInformation rtlheap_RtlQueryHeapInformation
+#define RtlSetHeapInformation rtlheap_RtlSetHeapInformation
+#endif
+RTLHEAP_FN(NTSTATUS, RtlQueryHeapInformation,
+           (PVOID HeapHandle, HEAP_INFORMATION_CLASS HeapInformationClass, PVOID HeapInformation,
+            SIZE_T HeapInformationLength, PSIZE_T ReturnLength));
+RTLHEAP_FN(NTSTATUS, RtlSetHeapInformation,
+           (PVOID HeapHandle, HEAP_INFORMATION_CLASS HeapInformationClass, PVOID HeapInformation,
+            SIZE_T HeapInformationLength));
 
 /* ---- Last error and last status of a thread ------------------------------------------------- */
 
@@ -229,6 +468,16 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *op
 #define RtlReAllocateHeap rtlheap_RtlReAllocateHeap
 #define RtlFreeHeap rtlheap_RtlFreeHeap
 #define RtlSizeHeap rtlheap_RtlSizeHeap
+#define RtlValidateHeap rtlheap_RtlValidateHeap
+#define RtlValidateProcessHeaps rtlheap_RtlValidateProcessHeaps
+#define RtlWalkHeap rtlheap_RtlWalkHeap
+#define RtlCompactHeap rtlheap_RtlCompactHeap
+#define RtlUsageHeap rtlheap_RtlUsageHeap
+#define RtlCreateQueryDebugBuffer rtlheap_RtlCreateQueryDebugBuffer
+#define RtlDestroyQueryDebugBuffer rtlheap_RtlDestroyQueryDebugBuffer
+#define RtlQueryProcessHeapInformation rtlheap_RtlQueryProcessHeapInformation
+#define RtlQueryHeapInformation rtlheap_RtlQueryHeapInformation
+#define RtlSetHeapInformation rtlheap_RtlSetHeapInformation
 #define RtlGetLastWin32Error rtlheap_RtlGetLastWin32Error
 #define RtlSetLastWin32Error rtlheap_RtlSetLastWin32Error
 #define RtlGetLastNtStatus rtlheap_RtlGetLastNtStatus

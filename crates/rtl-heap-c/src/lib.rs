@@ -8,6 +8,13 @@
 //! |---|---|
 //! | [`rtl`] | `RtlCreateHeap`, `RtlAllocateHeap` and so on, with the documented limits |
 //! | [`win32`] | `HeapCreate`, `HeapAlloc` and so on, with those of Windows |
+//! | [`walking`] | `RtlWalkHeap`, `HeapWalk` |
+//! | [`checking`] | `RtlValidateHeap`, `HeapValidate`, `RtlValidateProcessHeaps` |
+//! | [`sums`], [`usage`] | `HeapSummary`, `RtlUsageHeap` |
+//! | [`debug_information`] | `RtlQueryProcessHeapInformation` and its buffer |
+//! | [`compacting`] | `RtlCompactHeap`, `HeapCompact` |
+//! | [`information`], [`extended`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
+//! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
 //! | [`resource`] | `ExInitializeResourceLite` and its companions, for the parameter `Lock` |
 //! | [`hooks`] | raise routine, corruption handler, last-error storage, termination |
@@ -20,18 +27,30 @@
 
 #![allow(non_snake_case, reason = "functions and parameters carry NT's names")]
 
+pub mod checking;
+pub mod compacting;
 mod contain;
+pub mod debug_information;
 mod exports;
+pub mod extended;
+pub mod global;
 pub mod hooks;
+pub mod information;
 pub mod last_error;
+pub mod local;
+mod objects;
+mod pin;
 mod probe;
 pub mod raise;
 pub mod resource;
 mod routine;
 pub mod rtl;
+pub mod sums;
 pub mod types;
+pub mod usage;
 pub mod vm_face;
 pub mod vm_operations;
+pub mod walking;
 pub mod win32;
 
 pub use exports::Export;
@@ -39,12 +58,21 @@ pub use exports::Export;
 /// Every function the library exports, as the headers have to declare it.
 pub fn exports() -> impl Iterator<Item = &'static Export> {
     let modules = [
+        checking::EXPORTS,
+        compacting::EXPORTS,
+        debug_information::EXPORTS,
+        global::EXPORTS,
         hooks::EXPORTS,
+        information::EXPORTS,
         last_error::EXPORTS,
+        local::EXPORTS,
         resource::EXPORTS,
         rtl::EXPORTS,
+        sums::EXPORTS,
+        usage::EXPORTS,
         vm_face::EXPORTS,
         vm_operations::EXPORTS,
+        walking::EXPORTS,
         win32::EXPORTS,
     ];
     modules.into_iter().flatten()

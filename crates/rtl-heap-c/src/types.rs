@@ -15,12 +15,18 @@ pub type BOOLEAN = u8;
 pub type DWORD = u32;
 /// 32-bit unsigned integer, on every system.
 pub type ULONG = u32;
+/// 32-bit unsigned integer, on every system C programs run on.
+pub type UINT = u32;
 /// 32-bit truth value of NT.
 pub type LOGICAL = u32;
 /// An NT status: negative is failure.
 pub type NTSTATUS = i32;
 /// A size in bytes.
 pub type SIZE_T = usize;
+/// Where a caller has a size.
+pub type PSIZE_T = *mut SIZE_T;
+/// What a heap is asked or told: a C `enum`.
+pub type HEAP_INFORMATION_CLASS = u32;
 /// An integer as wide as a pointer.
 pub type ULONG_PTR = usize;
 /// Any address.
@@ -33,6 +39,10 @@ pub type PCVOID = *const c_void;
 pub type LPCVOID = *const c_void;
 /// A heap.
 pub type HANDLE = *mut c_void;
+/// An object of the Global functions.
+pub type HGLOBAL = HANDLE;
+/// An object of the Local functions.
+pub type HLOCAL = HANDLE;
 /// An array of heaps.
 pub type PHANDLE = *mut HANDLE;
 

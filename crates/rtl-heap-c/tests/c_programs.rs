@@ -30,7 +30,12 @@ fn installation() -> &'static Path {
         for folder in ["include/rtlheap", "lib/pkgconfig"] {
             fs::create_dir_all(prefix.join(folder)).expect("cargo's folder is writable");
         }
-        for header in ["rtlheap.h", "heapapi.h", "rtlheap/types.h"] {
+        for header in [
+            "rtlheap.h",
+            "heapapi.h",
+            "rtlheap/memory.h",
+            "rtlheap/types.h",
+        ] {
             let to = prefix.join("include").join(header);
             fs::copy(package.join("include").join(header), to).expect("a header");
         }
@@ -205,6 +210,18 @@ fn the_whole_header_works_with_the_dynamic_library() {
 #[test]
 fn the_whole_header_works_with_the_static_library() {
     passes("rtlheap.c", Link::Static, &["-std=c11", naming()]);
+}
+
+#[test]
+fn a_program_with_local_and_global_memory_needs_no_change() {
+    for options in [
+        &["-std=c99", "-pedantic", naming()][..],
+        &["-xc++", "-std=c++11", "-pedantic", naming()],
+        &["-std=c99", "-DRTLHEAP_PREFIXED"],
+    ] {
+        passes("memory.c", Link::Dynamic, options);
+    }
+    passes("memory.c", Link::Static, &["-std=c11", naming()]);
 }
 
 #[test]

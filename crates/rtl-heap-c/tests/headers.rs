@@ -7,6 +7,9 @@ use std::path::Path;
 /// Name to (has an NT name, result, parameters), types in Rust's spelling.
 type Signatures = BTreeMap<String, (bool, String, Vec<String>)>;
 
+/// The headers that declare functions.
+const HEADERS: [&str; 3] = ["heapapi.h", "rtlheap.h", "rtlheap/memory.h"];
+
 fn header(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("include")
@@ -65,7 +68,7 @@ fn parameters(list: &str) -> Vec<String> {
 
 fn declared() -> Signatures {
     let mut found = Signatures::new();
-    for name in ["heapapi.h", "rtlheap.h"] {
+    for name in HEADERS {
         let text = header(name);
         for (has_nt_name, marker) in [(true, "\nRTLHEAP_FN("), (false, "\nRTLHEAP_API ")] {
             for rest in text.split(marker).skip(1) {
@@ -123,7 +126,7 @@ fn headers_and_exports_are_the_same_functions_with_the_same_types() {
 
 #[test]
 fn every_nt_name_has_a_line_that_maps_it_to_its_prefixed_name() {
-    let text = header("heapapi.h") + &header("rtlheap.h");
+    let text = HEADERS.map(header).concat();
     let mapped: BTreeMap<&str, &str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("#define ")?.split_once(" rtlheap_"))

@@ -12,17 +12,20 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use rtl_platform::vm::{Protection, Vm, Window};
 
+use crate::buckets::{self, Frontend};
 use crate::entry::Key;
 use crate::flags::HeapFlags;
 use crate::free_index::FreeIndex;
 use crate::heap_lock::HeapLock;
 use crate::lookaside::Lookaside;
+use crate::metadata;
 use crate::params::CommitRoutine;
 use crate::regions::{self, Region};
+use crate::slab::Slab;
 use crate::units::Granules;
 
 /// What was settled at creation and never changes.
@@ -33,6 +36,8 @@ pub struct Settings {
     pub force_flags: HeapFlags,
     /// Freed blocks are parked: no flag makes blocks larger or wants to see them go.
     pub parks: bool,
+    /// The front end may serve it (7.3).
+    pub front_end: bool,
     /// Size of the second segment, in bytes.
     pub segment_reserve: usize,
     /// Doubling stops here, in bytes.
@@ -139,6 +144,8 @@ pub struct Accounting {
     pub peak_committed: usize,
     /// Most there was of `live_bytes`.
     pub peak_live_bytes: usize,
+    /// Most that `committed` may become, 0 for no limit.
+    pub commit_limit: usize,
 }
 
 impl Accounting {
@@ -171,6 +178,15 @@ impl Accounting {
         self.peak_reserved = self.peak_reserved.max(self.reserved);
     }
 
+    /// Whether that many more bytes may be committed.
+    pub fn may_commit(&self, bytes: usize) -> bool {
+        self.commit_limit == 0
+            || self
+                .committed
+                .checked_add(bytes)
+                .is_some_and(|sum| sum <= self.commit_limit)
+    }
+
     /// Pages were committed.
     pub fn add_committed(&mut self, bytes: usize) {
         self.committed += bytes;
@@ -182,6 +198,8 @@ impl Accounting {
 pub struct State {
     /// Free blocks.
     pub free: FreeIndex,
+    /// Per bucket, requests the back end served, up to the number that switches it on.
+    pub requests: [u8; buckets::COUNT],
     /// Blocks just freed.
     pub lookaside: Lookaside,
     /// Segments; the first one starts at the handle.
@@ -208,6 +226,9 @@ pub struct Heap {
     pub lock: HeapLock,
     /// The commit routine is running: calls on this heap are refused meanwhile (R11, H12).
     pub in_commit_routine: AtomicBool,
+    /// `HeapCompatibilityInformation`: 0, or 2 once the front end is permitted or in use.
+    pub compatibility: AtomicU32,
+    frontend: AtomicPtr<Frontend>,
     state: UnsafeCell<State>,
 }
 
@@ -245,6 +266,8 @@ impl Heap {
             (&raw mut (*heap).key).write(key);
             (&raw mut (*heap).lock).write(lock);
             (&raw mut (*heap).in_commit_routine).write(AtomicBool::new(false));
+            (&raw mut (*heap).compatibility).write(AtomicU32::new(0));
+            (&raw mut (*heap).frontend).write(AtomicPtr::new(ptr::null_mut()));
             record.as_ref()
         }
     }
@@ -264,6 +287,39 @@ impl Heap {
     pub fn of(region: &Region) -> Option<&'static Heap> {
         // SAFETY: a published region names its live heap; records stay readable.
         unsafe { (region.owner.load(Ordering::Relaxed) as *const Heap).as_ref() }
+    }
+
+    /// The front end, once a bucket was switched on.
+    #[inline]
+    pub fn frontend(&self) -> Option<&Frontend> {
+        // Acquire pairs with the Release in `activation`.
+        // SAFETY: the front end lives as long as the heap.
+        unsafe { self.frontend.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Where the front end is entered when it is made.
+    pub fn frontend_record(&self) -> &AtomicPtr<Frontend> {
+        &self.frontend
+    }
+
+    /// Frees the front end's records. Its blocks go with the heap's segments.
+    ///
+    /// # Safety
+    /// 1. Nobody uses the heap any more.
+    pub unsafe fn destroy_frontend(&self) {
+        let Some(front) = NonNull::new(self.frontend.swap(ptr::null_mut(), Ordering::Relaxed))
+        else {
+            return;
+        };
+        // SAFETY: (1): listed slabs are live.
+        unsafe {
+            let mut at = *front.as_ref().slabs.get();
+            while let Some(slab) = NonNull::new(at) {
+                at = slab.as_ref().next_in_heap;
+                Slab::destroy(slab);
+            }
+            metadata::free(front.cast(), size_of::<Frontend>());
+        }
     }
 
     /// Address of the record, as regions name it.

@@ -163,6 +163,24 @@ impl HeapLock {
         self.depth.set(1);
     }
 
+    /// Takes the lock, or takes it once more, if that needs no waiting. False as well where the
+    /// caller's lock cannot tell.
+    pub fn try_enter(&self) -> bool {
+        let me = host::thread_id();
+        if self.owner.load(Ordering::Relaxed) == me {
+            self.depth.set(self.depth.get() + 1);
+            return true;
+        }
+        match &self.inner {
+            Inner::Own(raw) if raw.try_enter() => {
+                self.owner.store(me, Ordering::Relaxed);
+                self.depth.set(1);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Gives the lock back once. False, and no change, when the calling thread does not hold it.
     #[inline]
     pub fn leave(&self) -> bool {

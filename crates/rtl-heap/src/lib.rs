@@ -16,8 +16,10 @@
 //! | layer, top down | modules |
 //! |---|---|
 //! | faces | [`Heap`], [`ProcessHeap`], [`nt`] |
+//! | Local and Global memory | `movable`, seen as [`nt::movable`] |
 //! | looking | `inspect` |
 //! | operations | `ops` |
+//! | front end | `frontend`: activation, slots, the supply of slabs |
 //! | back end | `backend`: segments, blocks, commit, large blocks |
 //! | life | `lifecycle`: create, destroy, the process's list; `fork` |
 //! | state | `heap`, `free_index`, `lookaside`, `regions`, `metadata` |
@@ -33,6 +35,7 @@
 
 mod backend;
 mod bits;
+mod buckets;
 pub mod caller_memory;
 mod entry;
 mod face;
@@ -40,6 +43,7 @@ pub mod failure;
 pub mod flags;
 mod fork;
 mod free_index;
+mod frontend;
 mod heap;
 pub mod heap_lock;
 pub mod hooks;
@@ -50,11 +54,13 @@ mod lifecycle;
 pub mod limits;
 mod lookaside;
 mod metadata;
+mod movable;
 pub mod nt;
 mod ops;
 pub mod params;
 mod regions;
 pub mod report;
+mod slab;
 pub mod status;
 mod system_vm;
 mod units;

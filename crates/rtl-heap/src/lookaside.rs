@@ -95,6 +95,12 @@ impl Lookaside {
         self.pop(Granules(class as u32))
     }
 
+    /// Nothing is parked.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.counts == [0; CLASSES]
+    }
+
     /// Number of parked blocks.
     pub fn count(&self) -> usize {
         self.counts.iter().map(|count| *count as usize).sum()

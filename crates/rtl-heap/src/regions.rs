@@ -81,6 +81,10 @@ pub struct Region {
     /// Segment and caller: one bit per NT page, set when the page is committed (INV-PAGES).
     pub pages: Bits,
 
+    /// Segment: per page the address of the slab the page belongs to, or 0. Null as long as the
+    /// segment has no slab. Changed with the heap's lock held, read without.
+    slab_table: AtomicPtr<AtomicUsize>,
+
     /// Large: where the user's bytes start.
     pub user: usize,
     /// Large: bytes the caller asked for.
@@ -135,6 +139,7 @@ impl Region {
             initial_commit_end: base,
             starts,
             pages,
+            slab_table: AtomicPtr::new(ptr::null_mut()),
             user: 0,
             requested: 0,
             user_value: 0,
@@ -154,9 +159,13 @@ impl Region {
     /// 1. `region` came from [`Region::create`], is in no list and no map.
     pub unsafe fn destroy(region: NonNull<Region>) {
         // SAFETY: (1).
-        let Region { starts, pages, .. } = unsafe { region.read() };
-        starts.destroy();
-        pages.destroy();
+        let record = unsafe { region.as_ref() };
+        if let Some(table) = NonNull::new(record.slab_table.load(Ordering::Relaxed)) {
+            // SAFETY: (1); it came from `allocate` with this size.
+            unsafe { metadata::free(table.cast(), record.slab_table_bytes()) };
+        }
+        record.starts.destroy();
+        record.pages.destroy();
         // A lookup that still holds the record must not take it for a heap's.
         // SAFETY: (1).
         unsafe {
@@ -165,6 +174,45 @@ impl Region {
         }
         // SAFETY: (1); it came from `allocate` with this size.
         unsafe { metadata::free(region.cast(), size_of::<Region>()) };
+    }
+
+    fn slab_table_bytes(&self) -> usize {
+        self.size.div_ceil(PAGE) * size_of::<AtomicUsize>()
+    }
+
+    /// Makes sure there is a table of slabs. False without memory. The heap's lock is held.
+    pub fn has_slab_table(&self) -> bool {
+        if self.slab_table.load(Ordering::Relaxed).is_null() {
+            let Some(table) = metadata::allocate(self.slab_table_bytes()) else {
+                return false;
+            };
+            // Release pairs with the Acquire in `slab_at`: zero is no slab.
+            self.slab_table
+                .store(table.as_ptr().cast(), Ordering::Release);
+        }
+        true
+    }
+
+    /// Names `slab` as the owner of the pages of `address..address + bytes`; 0 for none. The
+    /// heap's lock is held and the table is there.
+    pub fn set_slab(&self, address: usize, bytes: usize, slab: usize) {
+        let table = self.slab_table.load(Ordering::Relaxed);
+        for page in self.page(address)..self.page(address + bytes - 1) + 1 {
+            // SAFETY: the table has an entry for each page of the region.
+            // Release pairs with the Acquire in `slab_at`: the slab is complete.
+            unsafe { (*table.add(page)).store(slab, Ordering::Release) };
+        }
+    }
+
+    /// Address of the slab that owns the page of `address`, which lies in the region; 0 for none.
+    #[inline]
+    pub fn slab_at(&self, address: usize) -> usize {
+        let table = self.slab_table.load(Ordering::Acquire);
+        if table.is_null() {
+            return 0;
+        }
+        // SAFETY: the table has an entry for each page of the region.
+        unsafe { (*table.add(self.page(address))).load(Ordering::Acquire) }
     }
 
     /// `address` lies inside.

@@ -42,12 +42,21 @@ macro_rules! import {
     };
 }
 
+pub mod extended;
+mod inspection;
 mod kernel32;
+mod local_global;
 mod ntdll;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod own;
 mod types;
 
+pub use extended::{
+    HeapCompact, RtlCreateQueryDebugBuffer, RtlDestroyQueryDebugBuffer,
+    RtlQueryProcessHeapInformation, RtlUsageHeap, RtlValidateHeap,
+};
+pub use inspection::*;
 pub use kernel32::*;
+pub use local_global::*;
 pub use ntdll::*;
 pub use types::*;

@@ -72,6 +72,14 @@ typedef void *HANDLE, **PHANDLE, **LPHANDLE;
 #ifndef CONST
 #define CONST const
 #endif
+/* Anonymous, as in the SDK, where C allows it. */
+#ifndef DUMMYUNIONNAME
+#if defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L)
+#define DUMMYUNIONNAME
+#else
+#define DUMMYUNIONNAME u
+#endif
+#endif
 #ifndef TRUE
 #define TRUE 1
 #endif

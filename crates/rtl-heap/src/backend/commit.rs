@@ -40,7 +40,13 @@ pub unsafe fn ensure(
             .max(start.saturating_add(step))
             .min(record.commit_limit);
         let hole_end = record.pages.find(page, record.page(reach - 1) + 1, true);
-        let size = (hole_end - page) * PAGE;
+        let mut size = (hole_end - page) * PAGE;
+        if !accounting.may_commit(size) {
+            size = (hole_end.min(last) - page) * PAGE;
+            if !accounting.may_commit(size) {
+                return Err(Refusal::NoMemory);
+            }
+        }
         let committed = match (record.backing, heap.settings.commit_routine) {
             (Backing::CommitRoutine, Some(routine)) => {
                 // SAFETY: (1); the routine is the caller's for this very memory.

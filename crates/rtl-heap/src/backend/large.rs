@@ -39,6 +39,9 @@ pub unsafe fn allocate(
         .and_then(|bytes| bytes.checked_add(PAGE))
         .ok_or(Refusal::NoMemory)?;
     let (vm, window) = (settings.vm, settings.window);
+    if !state.accounting.may_commit(reserve - PAGE) {
+        return Err(Refusal::NoMemory);
+    }
     let (base, user, committed) = if lead <= PAGE {
         let committed = reserve - PAGE;
         let base = vm

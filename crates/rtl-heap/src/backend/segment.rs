@@ -137,6 +137,9 @@ pub unsafe fn add(heap: &Heap, state: &mut State, size: Granules) -> Result<Bloc
     let commit = round_up(settings.segment_commit, PAGE)
         .unwrap_or(PAGE)
         .max(PAGE);
+    if !state.accounting.may_commit(commit) {
+        return Err(Refusal::NoMemory);
+    }
     let mut reserve = state.next_segment_reserve.max(least);
     let (base, committed) = loop {
         let first = commit.min(reserve - PAGE);

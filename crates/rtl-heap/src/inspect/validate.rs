@@ -12,6 +12,7 @@ use crate::failure::{FailureKind, HeapFailure};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::regions::Region;
+use crate::slab::Slab;
 
 /// Sums the walk over all segments must agree with.
 #[derive(Default)]
@@ -104,7 +105,12 @@ unsafe fn segment(
         {
             return Err(damaged(address));
         }
-        if entry.is_parked() {
+        if let Some(slab) = slab_of(record, &block) {
+            if !slab_is_right(heap, slab) {
+                return Err(damaged(address));
+            }
+            previous_size = None;
+        } else if entry.is_parked() {
             totals.parked_blocks += 1;
             previous_size = None;
         } else if entry.is_busy() {
@@ -148,4 +154,31 @@ fn pages_are_right(record: &Region, block: &Block) -> bool {
         None => committed(block.address, end),
         Some((from, to)) => committed(block.address, from) && (to >= end || committed(to, end)),
     }
+}
+
+/// The slab whose slots fill a block.
+fn slab_of(record: &Region, block: &Block) -> Option<NonNull<Slab>> {
+    let slab = NonNull::new(record.slab_at(block.user()) as *mut Slab)?;
+    // SAFETY: the heap's lock is held, so a slab in the table is live.
+    (unsafe { slab.as_ref() }.first == block.user()).then_some(slab)
+}
+
+/// INV-SLAB: as many slots are free as the slab counts.
+fn slab_is_right(heap: &Heap, slab: NonNull<Slab>) -> bool {
+    // SAFETY: the heap's lock is held, so a slab in the table is live.
+    let record = unsafe { slab.as_ref() };
+    let Some(front) = heap.frontend() else {
+        return false;
+    };
+    let Some(bucket) = front.buckets.get(record.bucket as usize) else {
+        return false;
+    };
+    bucket.enter();
+    let free = (0..record.slots)
+        // SAFETY: the bucket's lock is held.
+        .filter(|slot| unsafe { Slab::requested(slab, *slot) }.is_none())
+        .count();
+    let right = free == record.free as usize;
+    bucket.leave();
+    right
 }

@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use rtl_platform::vm::{PageState, Protection, Vm, Window};
 
 use crate::backend::{commit, segment};
+use crate::buckets;
 use crate::entry::Key;
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, Settings};
@@ -142,6 +143,15 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
         ALLOCATION_GRANULARITY,
     )?;
     let maximum = or(given.maximum_allocation_size, isize::MAX as usize);
+    let parks = !flags.intersects(HeapFlags::DEBUGGING | HeapFlags::CREATE_ALIGN_16)
+        && given.commit_routine.is_none()
+        && maximum >= Lookaside::LARGEST.bytes();
+    let threshold = Granules::exactly(round_up(threshold, GRANULE)?)?;
+    let front_end = parks
+        && flags.contains(HeapFlags::GROWABLE)
+        && !flags.contains(HeapFlags::NO_SERIALIZE)
+        && threshold >= buckets::LARGEST
+        && maximum >= buckets::LARGEST.bytes();
     Some(Settings {
         flags,
         force_flags: flags.forced(),
@@ -156,11 +166,10 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
             given.decommit_total_free_threshold,
             limits.decommit_total_free_threshold,
         ),
-        virtual_memory_threshold: Granules::exactly(round_up(threshold, GRANULE)?)?,
+        virtual_memory_threshold: threshold,
         maximum_allocation_size: maximum,
-        parks: !flags.intersects(HeapFlags::DEBUGGING | HeapFlags::CREATE_ALIGN_16)
-            && given.commit_routine.is_none()
-            && maximum >= Lookaside::LARGEST.bytes(),
+        parks,
+        front_end,
         vm,
         window: request.window,
         protection: commit::protection(flags.contains(HeapFlags::CREATE_ENABLE_EXECUTE)),

@@ -27,6 +27,8 @@ pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
         unsafe { segment::discard(heap, region) };
     }
     // SAFETY: (1).
+    unsafe { heap.destroy_frontend() };
+    // SAFETY: (1).
     unsafe { metadata::free(NonNull::from(heap).cast(), size_of::<Heap>()) };
     Ok(())
 }

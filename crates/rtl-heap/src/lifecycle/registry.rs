@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::buckets;
 use crate::heap::Heap;
 use crate::heap_lock::{CallerLock, HeapLock};
 use crate::layout::HeapHeader;
@@ -213,13 +214,25 @@ pub fn for_each(mut visit: impl FnMut(&'static Heap) -> bool) {
 /// Takes the list's lock for a fork.
 pub fn enter_for_fork() {
     REGISTRY.lock.enter();
-    with_list(|list| list.heaps().iter().for_each(|heap| heap.lock.enter()));
+    with_list(|list| {
+        for heap in list.heaps() {
+            heap.lock.enter();
+            if let Some(front) = heap.frontend() {
+                front.buckets.iter().for_each(|bucket| bucket.lock.enter());
+            }
+        }
+    });
+    buckets::hold_for_fork(true);
 }
 
 /// Gives it back, in parent and child. The forking thread holds it in both.
 pub fn leave_after_fork() {
+    buckets::hold_for_fork(false);
     with_list(|list| {
         for heap in list.heaps() {
+            if let Some(front) = heap.frontend() {
+                front.buckets.iter().for_each(|bucket| bucket.lock.leave());
+            }
             heap.lock.leave();
         }
     });

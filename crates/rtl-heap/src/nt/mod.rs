@@ -5,8 +5,22 @@
 //! then fails in NT's documented way with the heap unchanged, or the process ends if termination
 //! on corruption is on.
 
+mod extended;
+mod information;
+mod looking;
+pub mod movable;
+
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
+
+pub use extended::{Item, Level, Visit, extended};
+pub use information::{
+    compatibility, memory_limit, optimize_resources, set_compatibility, set_memory_limit,
+};
+pub use looking::{
+    LARGE_INDEX, Summary, WalkEntry, WalkFlags, WalkRegion, flags, summary, validate_process_heaps,
+    walk,
+};
 
 pub use crate::lifecycle::create::CreateRequest;
 
@@ -14,6 +28,7 @@ use crate::backend::blocks;
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
 use crate::fork;
+use crate::frontend::slots;
 use crate::heap::{Accounting, Guard, Heap};
 use crate::hooks::{self, HeapException};
 use crate::inspect;
@@ -160,6 +175,11 @@ pub unsafe fn reallocate(
 ) -> Result<NonNull<u8>, Status> {
     let heap = entered_heap(heap)?;
     let flags = flags | heap.settings.force_flags;
+    // SAFETY: (1).
+    if let Some(moved) = unsafe { ops::reallocate::move_slot(heap, flags, pointer as usize, size) }
+    {
+        return moved.map_err(conclude);
+    }
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
         return Err(Status::NO_MEMORY);
@@ -226,6 +246,9 @@ pub unsafe fn free_the_long_way(
     if unsafe { ops::fast::free_locked(heap, flags, pointer as usize) } {
         return Ok(());
     }
+    if let Some(freed) = slots::free(heap, pointer as usize) {
+        return freed.map_err(|failure| conclude(failure.into()));
+    }
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
         return Err(Status::INVALID_PARAMETER);
@@ -261,6 +284,9 @@ fn size_the_long_way(
     pointer: *const u8,
 ) -> Result<usize, Status> {
     let heap = entered_heap(heap)?;
+    if let Some(found) = slots::with_slot(heap, pointer as usize, |slot| slot.requested) {
+        return found.map_err(|failure| conclude(failure.into()));
+    }
     let guard = heap.enter(flags);
     // SAFETY: the guard holds the lock.
     let result = unsafe { ops::size::size(guard.heap, pointer as usize) };
@@ -355,6 +381,11 @@ pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) 
     let Some(heap) = Heap::at(heap.0) else {
         return false;
     };
+    if let Some(pointer) = pointer
+        && let Some(found) = slots::with_slot(heap, pointer as usize, |_| ())
+    {
+        return found.is_ok();
+    }
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
         return false;
@@ -398,8 +429,8 @@ pub fn compact(heap: HeapHandle, flags: HeapFlags) -> Result<usize, Status> {
 pub fn accounting(heap: HeapHandle) -> Result<Accounting, Status> {
     let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
     let mut guard = heap.enter(HeapFlags::empty());
-    let (_, state) = guard.parts();
-    Ok(state.accounting)
+    let (heap, state) = guard.parts();
+    Ok(inspect::summary::accounting(heap, state))
 }
 
 /// What the library's own reservation table says about an address.
@@ -464,7 +495,7 @@ fn is_reentrant(guard: &Guard<'_>) -> bool {
 
 /// Reports what is to be reported, now that no lock is held.
 #[cold]
-fn conclude(refusal: Refusal) -> Status {
+pub(crate) fn conclude(refusal: Refusal) -> Status {
     if let Refusal::Failure(failure) = &refusal {
         hooks::report(failure);
     }

@@ -7,6 +7,7 @@ use crate::backend::split::{self, Request};
 use crate::entry::EntryFlags;
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
+use crate::frontend::activation;
 use crate::heap::{Heap, State};
 use crate::ops::extras;
 use crate::units::{GRANULE, Granules};
@@ -46,6 +47,9 @@ pub unsafe fn allocate(
     // SAFETY: (1).
     let block = unsafe { split::allocate(heap, state, request) }?;
     state.accounting.add_live(size);
+    if !flags.intersects(extras::NOT_PLAIN) {
+        activation::note_request(heap, state, block_size);
+    }
     let user = block.user() as *mut u8;
     // SAFETY: the block is ours, `size` bytes of it are the user's, and all of it is committed.
     unsafe {

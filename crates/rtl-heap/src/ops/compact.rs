@@ -3,6 +3,7 @@
 use crate::backend::blocks::{self, Block};
 use crate::backend::{commit, decommit, park, segment};
 use crate::entry::{Entry, EntryFlags};
+use crate::frontend::supply;
 use crate::heap::{Heap, State};
 use crate::regions::Backing;
 use crate::units::GRANULE;
@@ -16,6 +17,7 @@ pub unsafe fn compact(heap: &Heap, state: &mut State) -> usize {
     // SAFETY: (1).
     unsafe {
         park::release_all(heap, state);
+        supply::release_all_empty(heap, state);
         segment::release_kept(heap, state);
     }
     let mut largest = 0;

@@ -22,6 +22,9 @@ const HEAP_EXTRAS: HeapFlags = WIDE_HEADER
 /// Flags of a call that make its block larger.
 pub const CALL_EXTRAS: HeapFlags = WIDE_HEADER.union(HeapFlags::SETTABLE_USER_VALUE);
 
+/// Flags of a call that keep its block in the back end.
+pub const NOT_PLAIN: HeapFlags = CALL_EXTRAS.union(HeapFlags::SETTABLE_USER_FLAGS);
+
 /// The size of the block for `size` bytes: `roundup(max(size, G) + 8, G)` plus what flags of the
 /// heap and the call add (2.6; C066 to C071). `None` when it overflows.
 #[inline]

@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 
 use crate::entry::{Payload, USER_OFFSET};
 use crate::flags::HeapFlags;
+use crate::frontend::{activation, slots};
 use crate::heap::{Heap, State};
 use crate::lookaside::Lookaside;
 use crate::ops::extras;
@@ -16,9 +17,6 @@ use crate::units::Granules;
 
 /// Bytes of the largest request that a parked block can serve.
 const LARGEST: usize = Lookaside::LARGEST.bytes();
-
-/// Flags of a call that make its block more than plain.
-const NOT_PLAIN: HeapFlags = extras::CALL_EXTRAS.union(HeapFlags::SETTABLE_USER_FLAGS);
 
 /// A parked block for `size` bytes from the heap whose handle `heap` is, any bit pattern, if the
 /// call is not serialised nor zeroes; `None` for the long way.
@@ -36,27 +34,34 @@ pub fn allocate_alone(heap: usize, flags: HeapFlags, size: usize) -> Option<NonN
     unsafe { take(heap, heap.state(), size, granules) }
 }
 
-/// A parked block for `size` bytes under the heap's lock; `None` for the long way. `flags` include
-/// those the heap forces.
+/// A slot of the front end for `size` bytes, or a parked block under the heap's lock; `None` for
+/// the long way. `flags` include those the heap forces.
 #[inline]
 pub fn allocate_locked(heap: &Heap, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
-    let granules = parked_size(heap, flags, size)?;
+    if !heap.settings.parks || flags.intersects(extras::NOT_PLAIN) {
+        return None;
+    }
+    let granules = extras::plain_block_size(size)?;
+    if let Some(slot) = slots::allocate(heap, flags, size, granules) {
+        return Some(slot);
+    }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
     // SAFETY: (1) the lock is held.
-    let block = unsafe { take(heap, state, size, granules) };
+    let block = unsafe { take(heap, state, size, granules) }?;
+    activation::note_request(heap, state, granules);
     drop(guard);
     if flags.contains(HeapFlags::ZERO_MEMORY) {
         // SAFETY: the block was just taken, and `size` bytes of it are its user's.
-        unsafe { block?.write_bytes(0, size) };
+        unsafe { block.write_bytes(0, size) };
     }
-    block
+    Some(block)
 }
 
 /// The size of a plain block for `size` bytes; `None` when the call's block is not plain.
 #[inline(always)]
 fn parked_size(heap: &Heap, flags: HeapFlags, size: usize) -> Option<Granules> {
-    if !heap.settings.parks || flags.intersects(NOT_PLAIN) || size > LARGEST {
+    if !heap.settings.parks || flags.intersects(extras::NOT_PLAIN) || size > LARGEST {
         return None;
     }
     extras::plain_block_size(size)
@@ -99,7 +104,8 @@ pub unsafe fn free_alone(heap: usize, flags: HeapFlags, pointer: usize) -> bool 
     alone && heap.settings.parks && unsafe { park(heap, heap.state(), pointer) }
 }
 
-/// Parks the block at `pointer`, any bit pattern, under the heap's lock. False for the long way.
+/// Takes the slot at `pointer`, any bit pattern, back, or parks the block there under the heap's
+/// lock. False for the long way.
 ///
 /// # Safety
 /// 1. As for [`free_alone`].
@@ -107,6 +113,10 @@ pub unsafe fn free_alone(heap: usize, flags: HeapFlags, pointer: usize) -> bool 
 pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool {
     if !heap.settings.parks {
         return false;
+    }
+    if let Some(freed) = slots::free(heap, pointer) {
+        // Misuse takes the long way, which finds it again and reports it.
+        return freed.is_ok();
     }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
@@ -134,6 +144,9 @@ unsafe fn park(heap: &Heap, state: &mut State, pointer: usize) -> bool {
 #[inline(always)]
 pub fn size(heap: usize, flags: HeapFlags, pointer: usize) -> Option<usize> {
     let heap = Heap::at(heap)?;
+    if let Some(found) = slots::with_slot(heap, pointer, |slot| slot.requested) {
+        return found.ok();
+    }
     let guard = heap.enter(flags);
     live_block(guard.heap, pointer).map(|(_, payload)| payload.requested())
 }

@@ -7,8 +7,9 @@ use crate::backend::{coalesce, large, park, split};
 use crate::entry::{Entry, EntryFlags};
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
+use crate::frontend::slots;
 use crate::heap::{Heap, State};
-use crate::ops::{allocate, extras, free};
+use crate::ops::{allocate, extras, fast, free};
 use crate::regions::Region;
 use crate::units::{GRANULE, Granules};
 
@@ -75,6 +76,54 @@ pub unsafe fn reallocate(
         }
         Ok(moved)
     }
+}
+
+/// [`reallocate`] for a block of the front end, which never changes its size in place (3.3; C145,
+/// C146). The heap's lock is not held. `None` when `pointer` is in no slab of the heap.
+///
+/// # Errors
+/// As for [`reallocate`].
+///
+/// # Safety
+/// 1. Nobody else uses the block.
+pub unsafe fn move_slot(
+    heap: &Heap,
+    flags: HeapFlags,
+    pointer: usize,
+    size: usize,
+) -> Option<Result<NonNull<u8>, Refusal>> {
+    let old_size = match slots::with_slot(heap, pointer, |slot| slot.requested)? {
+        Ok(requested) => requested,
+        Err(failure) => return Some(Err(failure.into())),
+    };
+    if flags.contains(HeapFlags::REALLOC_IN_PLACE_ONLY) {
+        return Some(Err(Refusal::NoMemory));
+    }
+    let plain = flags.difference(
+        HeapFlags::ZERO_MEMORY | HeapFlags::SETTABLE_USER_VALUE | HeapFlags::SETTABLE_USER_FLAGS,
+    );
+    let moved = fast::allocate_locked(heap, plain | heap.settings.force_flags, size).map_or_else(
+        || {
+            let mut guard = heap.enter(flags);
+            let (heap, state) = guard.parts();
+            // SAFETY: the guard holds the lock.
+            unsafe { allocate::allocate(heap, state, plain, size, GRANULE) }
+        },
+        Ok,
+    );
+    Some(moved.and_then(|moved| {
+        // SAFETY: (1): both blocks hold as many bytes as are copied.
+        unsafe {
+            moved
+                .as_ptr()
+                .copy_from_nonoverlapping(pointer as *const u8, old_size.min(size));
+            zero_growth(moved.as_ptr(), flags, old_size, size);
+        }
+        match slots::free(heap, pointer) {
+            Some(Err(failure)) => Err(failure.into()),
+            _ => Ok(moved),
+        }
+    }))
 }
 
 /// # Safety

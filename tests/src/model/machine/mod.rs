@@ -268,7 +268,9 @@ impl<'s> Machine<'s> {
         let all_flags = flags | self.forced;
         let in_place_only = all_flags.contains(HeapFlags::REALLOC_IN_PLACE_ONLY);
         // What a call's flags add may make a smaller block a larger one.
-        let shrinks = size <= old.size && !flags.intersects(EXTRAS);
+        // A block of the front end never stays where it is.
+        let front = nt::compatibility(self.heap) == Ok(2);
+        let shrinks = size <= old.size && !flags.intersects(EXTRAS) && !front;
         // SAFETY: the model's own block.
         let moved = match unsafe { nt::reallocate(self.heap, flags, block as *mut u8, size) } {
             Ok(moved) => moved.as_ptr() as usize,

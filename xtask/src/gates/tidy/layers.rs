@@ -12,7 +12,7 @@ const CORE: &str = "crates/rtl-heap/src";
 const LAYERS: &[&[&str]] = &[
     &["lib"],
     &["face"],
-    &["fork", "nt"],
+    &["fork", "movable", "nt"],
     &["verify"],
     &["inspect"],
     &["ops"],
@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["lifecycle"],
     &["backend"],
     &["heap"],
-    &["free_index", "lookaside"],
+    &["buckets", "free_index", "lookaside", "slab"],
     &["caller_memory"],
     &["regions"],
     &["bits", "metadata"],

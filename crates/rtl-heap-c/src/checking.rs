@@ -1,0 +1,56 @@
+//! `RtlValidateHeap` and its companions (specification 4.1).
+
+use rtl_heap::flags::HeapFlags;
+use rtl_heap::nt;
+use rtl_heap::status::Status;
+
+use crate::exports::exports;
+use crate::last_error;
+use crate::probe;
+use crate::rtl::handle;
+use crate::types::{BOOL, BOOLEAN, DWORD, HANDLE, LPCVOID, PCVOID, PVOID, ULONG};
+
+/// A pointer that was found to be no block is unmapped: the one answer with a last error (C164).
+#[cold]
+fn note_unmapped(block: PCVOID) {
+    let address = block.addr();
+    if nt::region_of(address).is_none() && !probe::is_readable(address, 1) {
+        last_error::fail(Status::ACCESS_VIOLATION);
+    }
+}
+
+exports! { nt:
+    /// TRUE if the heap is whole or, with `BaseAddress`, if that is a block in use of the heap. A
+    /// NULL heap stands for all heaps of the process.
+    ///
+    /// Faults for no argument and leaves the last error alone, but for a `BaseAddress` where
+    /// nothing is mapped: `ERROR_NOACCESS`.
+    pub extern "system" fn RtlValidateHeap(
+        HeapHandle: PVOID,
+        Flags: ULONG,
+        BaseAddress: PCVOID,
+    ) -> BOOLEAN {
+        let flags = HeapFlags::from_bits_retain(Flags);
+        let block = (!BaseAddress.is_null()).then_some(BaseAddress.cast());
+        let valid = match (HeapHandle.is_null(), block) {
+            (false, block) => nt::validate(handle(HeapHandle), flags, block),
+            (true, None) => nt::validate_process_heaps(),
+            (true, Some(block)) => nt::region_of(block.addr())
+                .is_some_and(|region| nt::validate(nt::HeapHandle(region.heap), flags, Some(block))),
+        };
+        if !valid && block.is_some() {
+            note_unmapped(BaseAddress);
+        }
+        BOOLEAN::from(valid)
+    }
+
+    /// [`RtlValidateHeap`].
+    pub extern "system" fn HeapValidate(hHeap: HANDLE, dwFlags: DWORD, lpMem: LPCVOID) -> BOOL {
+        BOOL::from(RtlValidateHeap(hHeap, dwFlags, lpMem))
+    }
+
+    /// TRUE if every heap of the process is whole. All are checked, even after one that is not.
+    pub extern "system" fn RtlValidateProcessHeaps() -> BOOLEAN {
+        BOOLEAN::from(nt::validate_process_heaps())
+    }
+}
