@@ -4,8 +4,7 @@ use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::heap_lock::RawLock;
-use crate::host;
+use crate::fork_lock::ForkLock;
 use crate::slab::Slab;
 use crate::units::Granules;
 
@@ -38,7 +37,7 @@ pub fn bucket_of(size: Granules) -> (usize, Granules) {
 /// One bucket.
 pub struct Bucket {
     /// Guards the bucket's slabs and its list. Taken after the heap's lock, if that is taken.
-    pub lock: RawLock,
+    pub lock: ForkLock,
     /// The front end serves it.
     pub active: AtomicBool,
     state: UnsafeCell<BucketState>,
@@ -61,38 +60,7 @@ pub struct BucketState {
 // SAFETY: `state` is touched only with `lock` held.
 unsafe impl Sync for Bucket {}
 
-/// The thread that is forking and holds every bucket; 0 for none. It may allocate meanwhile, in the
-/// handlers of others, and must not wait for itself.
-static FORKING: AtomicUsize = AtomicUsize::new(0);
-
-/// Says that the calling thread holds every bucket for a fork (true), or gives them back (false).
-pub fn hold_for_fork(holds: bool) {
-    FORKING.store(if holds { host::thread_id() } else { 0 }, Ordering::Relaxed);
-}
-
-fn forks() -> bool {
-    let thread = FORKING.load(Ordering::Relaxed);
-    // Relaxed: only this thread stores its own number, so it sees it if it is there.
-    thread != 0 && thread == host::thread_id()
-}
-
 impl Bucket {
-    /// Takes the lock, unless the calling thread forks and so holds it.
-    #[inline]
-    pub fn enter(&self) {
-        if !forks() {
-            self.lock.enter();
-        }
-    }
-
-    /// Gives the lock back.
-    #[inline]
-    pub fn leave(&self) {
-        if !forks() {
-            self.lock.leave();
-        }
-    }
-
     /// What the lock guards.
     ///
     /// # Safety

@@ -7,7 +7,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::lifecycle::registry;
-use crate::{host, metadata, regions};
+use crate::{fork_lock, host, metadata, regions};
 
 /// Has the two below called around every fork, from before the first heap is made. No lock is held.
 ///
@@ -30,10 +30,12 @@ extern "C" fn prepare() {
     registry::enter_for_fork();
     regions::enter_for_fork();
     metadata::enter_for_fork();
+    fork_lock::hold_all(true);
 }
 
 /// To be called after a fork in parent and child, by the thread that forked.
 extern "C" fn resume() {
+    fork_lock::hold_all(false);
     metadata::leave_after_fork();
     regions::leave_after_fork();
     registry::leave_after_fork();

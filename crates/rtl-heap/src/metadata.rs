@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use rtl_platform::vm::Protection;
 
-use crate::heap_lock::RawLock;
+use crate::fork_lock::ForkLock;
 use crate::system_vm::system_vm;
 use crate::units::{PAGE, round_up};
 
@@ -33,7 +33,7 @@ struct State {
 
 /// The pool that every heap of the process draws from.
 struct Pool {
-    lock: RawLock,
+    lock: ForkLock,
     state: UnsafeCell<State>,
 }
 
@@ -41,7 +41,7 @@ struct Pool {
 unsafe impl Sync for Pool {}
 
 static POOL: Pool = Pool {
-    lock: RawLock::new(),
+    lock: ForkLock::new(),
     state: UnsafeCell::new(State {
         free: [0; CLASSES],
         at: 0,

@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use rtl_platform::vm::Protection;
 
 use crate::bits::Bits;
-use crate::heap_lock::RawLock;
+use crate::fork_lock::ForkLock;
 use crate::metadata;
 use crate::system_vm::system_vm;
 use crate::units::{ALLOCATION_GRANULARITY, GRANULE, PAGE};
@@ -265,7 +265,7 @@ static ROOT: [AtomicPtr<Leaf>; ROOT_LENGTH] =
 /// Regions without map entries, newest first.
 static RANGES: AtomicPtr<Region> = AtomicPtr::new(ptr::null_mut());
 /// Serialises changes of the map; lookups take no lock.
-static CHANGES: RawLock = RawLock::new();
+static CHANGES: ForkLock = ForkLock::new();
 
 /// The region that holds `address`, any bit pattern.
 ///

@@ -37,9 +37,22 @@ static void *busy(void *seed)
     return NULL;
 }
 
+/* Another library's handlers, registered before the heap's and so run while the forking thread holds
+   every lock: they make a heap, a large block and new segments, as a fork must not hinder. */
+static void in_handler(void)
+{
+    HANDLE own = HeapCreate(0, 0, 0);
+    CHECK(own);
+    for (size_t size = 100; size < 4 << 20; size *= 3)
+        CHECK(HeapAlloc(own, 0, size));
+    CHECK(HeapDestroy(own));
+    churn(heap, 7, 20);
+}
+
 int main(void)
 {
     WATCHDOG();
+    CHECK(pthread_atfork(in_handler, in_handler, in_handler) == 0);
     heap = HeapCreate(0, 0, 0);
     CHECK(heap);
     pthread_t threads[BUSY];

@@ -25,17 +25,17 @@ pub fn allocate(
     let front = heap.frontend()?;
     let (bucket, index, slot_size) = front.active(granules)?;
     let user = loop {
-        bucket.enter();
+        bucket.lock.enter();
         // SAFETY: the lock is held.
         let state = unsafe { bucket.state() };
         if let Some(slab) = NonNull::new(state.partial) {
             // SAFETY: a listed slab is live and has a free slot; the lock is held.
             let user = unsafe { take(state, slab, size) };
-            bucket.leave();
+            bucket.lock.leave();
             break user;
         }
         let slabs = state.slabs;
-        bucket.leave();
+        bucket.lock.leave();
         supply::add_slab(heap, front, index, slot_size, slabs)?;
     };
     front.live_bytes.fetch_add(size, Ordering::Relaxed);
@@ -103,7 +103,7 @@ pub fn with_slot<R>(
         return None;
     }
     let bucket = &front.buckets[index];
-    bucket.enter();
+    bucket.lock.enter();
     let result = if region.slab_at(pointer) != slab.as_ptr() as usize {
         None
     } else {
@@ -126,7 +126,7 @@ pub fn with_slot<R>(
             }
         })
     };
-    bucket.leave();
+    bucket.lock.leave();
     result.map(|found| found.map_err(|kind| blocks::failure(heap, kind, pointer)))
 }
 

@@ -34,7 +34,7 @@ pub fn add_slab(
     let made = unsafe { carve_slab(heap, heap.state(), index, stride as u32, bytes) };
     if let Some(slab) = made {
         let bucket = &front.buckets[index as usize];
-        bucket.enter();
+        bucket.lock.enter();
         // SAFETY: both locks are held; the slab is new.
         unsafe {
             link_in_heap(front, slab);
@@ -43,7 +43,7 @@ pub fn add_slab(
             state.slabs += 1;
             state.empty += 1;
         }
-        bucket.leave();
+        bucket.lock.leave();
     }
     heap.lock.leave();
     made.map(drop)
@@ -178,14 +178,14 @@ unsafe fn release(heap: &Heap, state: &mut State, slab: NonNull<Slab>) {
     // SAFETY: (1).
     let record = unsafe { slab.as_ref() };
     let bucket = &front.buckets[record.bucket as usize];
-    bucket.enter();
+    bucket.lock.enter();
     // SAFETY: both locks are held.
     let taken = unsafe { take_empty(bucket.state(), slab) };
     if taken {
         // SAFETY: (1).
         unsafe { record.region.as_ref() }.set_slab(record.first, record.bytes as usize, 0);
     }
-    bucket.leave();
+    bucket.lock.leave();
     if !taken {
         return;
     }

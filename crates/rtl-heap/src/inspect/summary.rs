@@ -9,12 +9,12 @@ pub fn accounting(heap: &Heap, state: &State) -> Accounting {
     let mut sums = state.accounting;
     if let Some(front) = heap.frontend() {
         for bucket in &front.buckets {
-            bucket.enter();
+            bucket.lock.enter();
             // SAFETY: the lock is held.
             let slots = unsafe { bucket.state() };
             sums.live_blocks += slots.live_blocks;
             sums.live_bytes += slots.live_bytes;
-            bucket.leave();
+            bucket.lock.leave();
         }
         // Slots change without the heap's lock, so their part of the peak is what is live now.
         let slots = front.live_bytes.load(Ordering::Relaxed);

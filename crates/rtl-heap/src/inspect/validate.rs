@@ -173,12 +173,12 @@ fn slab_is_right(heap: &Heap, slab: NonNull<Slab>) -> bool {
     let Some(bucket) = front.buckets.get(record.bucket as usize) else {
         return false;
     };
-    bucket.enter();
+    bucket.lock.enter();
     let free = (0..record.slots)
         // SAFETY: the bucket's lock is held.
         .filter(|slot| unsafe { Slab::requested(slab, *slot) }.is_none())
         .count();
     let right = free == record.free as usize;
-    bucket.leave();
+    bucket.lock.leave();
     right
 }

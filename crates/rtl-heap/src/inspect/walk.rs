@@ -379,10 +379,10 @@ unsafe fn slot_entry(
         .frontend()
         .and_then(|front| front.buckets.get(slab_record.bucket as usize));
     let requested = bucket.and_then(|bucket| {
-        bucket.enter();
+        bucket.lock.enter();
         // SAFETY: (1); the lock is held.
         let requested = unsafe { Slab::requested(slab, slot) };
-        bucket.leave();
+        bucket.lock.leave();
         requested
     });
     let stride = slab_record.stride as usize;

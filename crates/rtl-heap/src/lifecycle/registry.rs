@@ -4,7 +4,6 @@ use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::buckets;
 use crate::heap::Heap;
 use crate::heap_lock::{CallerLock, HeapLock};
 use crate::layout::HeapHeader;
@@ -222,12 +221,10 @@ pub fn enter_for_fork() {
             }
         }
     });
-    buckets::hold_for_fork(true);
 }
 
 /// Gives it back, in parent and child. The forking thread holds it in both.
 pub fn leave_after_fork() {
-    buckets::hold_for_fork(false);
     with_list(|list| {
         for heap in list.heaps() {
             if let Some(front) = heap.frontend() {
