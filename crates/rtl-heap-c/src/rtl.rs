@@ -100,12 +100,13 @@ unsafe fn copy_parameters(given: PRTL_HEAP_PARAMETERS) -> Result<HeapParameters,
     })
 }
 
-/// All of a free, apart from the function's short path.
+/// All of a free, apart from the function's short path, with its signature: it is jumped to.
 ///
 /// # Safety
 /// 1. As for `RtlFreeHeap`.
 #[inline(never)]
-unsafe fn free(heap: nt::HeapHandle, flags: HeapFlags, block: PVOID) -> LOGICAL {
+unsafe extern "system" fn free(heap: PVOID, flags: ULONG, block: PVOID) -> LOGICAL {
+    let (heap, flags) = (handle(heap), HeapFlags::from_bits_retain(flags));
     // SAFETY: (1).
     match unsafe { nt::free_the_long_way(heap, flags, block.cast()) } {
         Ok(()) => 1,
@@ -296,12 +297,11 @@ exports! { nt:
         Flags: ULONG,
         BaseAddress: PVOID,
     ) -> LOGICAL {
-        let (heap, flags) = (handle(HeapHandle), HeapFlags::from_bits_retain(Flags));
         // SAFETY: (1).
         unsafe {
-            match nt::free_at_once(heap, flags, BaseAddress.cast()) {
+            match nt::free_at_once(handle(HeapHandle), BaseAddress.cast()) {
                 true => 1,
-                false => free(heap, flags, BaseAddress),
+                false => free(HeapHandle, Flags, BaseAddress),
             }
         }
     }

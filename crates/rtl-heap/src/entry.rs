@@ -5,8 +5,8 @@
 //! one granule after the block and reach [`TAIL_SPILL`] bytes past its end.
 //!
 //! ```text
-//!  bit 0        32       39       48          64
-//!      | granules | unused | flags | check      |   xor-ed with the heap's mask
+//!  bit 0       16      25       32         64
+//!      | check | flags | unused | granules |   all but the check xor-ed with the heap's mask
 //! ```
 //!
 //! The check is a keyed hash of the other 48 bits and of the header's address, so a header that
@@ -113,18 +113,22 @@ impl Entry {
 }
 
 /// A header's 48 checked bits, packed: what the shortest paths work on.
+///
+/// Flags and unused bytes lie lowest, so that the masks of both are small numbers, which fit into
+/// an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Payload(u64);
 
 impl Payload {
-    const BUSY: u64 = (EntryFlags::BUSY.bits() as u64) << FLAGS_SHIFT;
-    const NEIGHBOURS: u64 = (EntryFlags::NEIGHBOURS.bits() as u64) << FLAGS_SHIFT;
+    const BUSY: u64 = EntryFlags::BUSY.bits() as u64;
+    const NEIGHBOURS: u64 = EntryFlags::NEIGHBOURS.bits() as u64;
     const UNUSED: u64 = (Entry::UNUSED_MAX as u64) << UNUSED_SHIFT;
+    const FLAGS: u64 = (1 << UNUSED_SHIFT) - 1;
 
     /// The block's size.
     #[inline]
     pub fn size(self) -> Granules {
-        Granules(self.0 as u32)
+        Granules((self.0 >> SIZE_SHIFT) as u32)
     }
 
     /// Bytes its user asked for.
@@ -147,19 +151,20 @@ impl Payload {
     /// The parked block of this size, whatever its neighbours are (INV-PARKED).
     #[inline]
     pub fn is_parked(self, size: Granules) -> bool {
-        self.0 & !Self::NEIGHBOURS == Self::BUSY | size.0 as u64
+        self.0 & !Self::NEIGHBOURS == Self::BUSY | (size.0 as u64) << SIZE_SHIFT
     }
 
     /// The same block parked.
     #[inline]
     pub fn park(self) -> Payload {
-        Payload(self.0 & (Self::BUSY | Self::NEIGHBOURS | u32::MAX as u64))
+        Payload(self.0 & !(Self::UNUSED | Self::FLAGS & !(Self::BUSY | Self::NEIGHBOURS)))
     }
 
-    /// The same parked block in use for `requested` bytes.
+    /// The same parked block of `size` in use for `requested` bytes. (The size is passed in, since a
+    /// caller knows it before the header is read.)
     #[inline]
-    pub fn unpark(self, requested: usize) -> Payload {
-        Payload(self.0 | ((self.size().bytes() - requested) as u64) << UNUSED_SHIFT)
+    pub fn unpark(self, size: Granules, requested: usize) -> Payload {
+        Payload(self.0 | ((size.bytes() - requested) as u64) << UNUSED_SHIFT)
     }
 }
 
@@ -167,20 +172,20 @@ impl From<Entry> for Payload {
     #[inline]
     fn from(entry: Entry) -> Payload {
         Payload(
-            entry.size.0 as u64
+            (entry.size.0 as u64) << SIZE_SHIFT
                 | (entry.unused as u64) << UNUSED_SHIFT
-                | (entry.flags.bits() as u64) << FLAGS_SHIFT,
+                | entry.flags.bits() as u64,
         )
     }
 }
 
 impl From<Payload> for Entry {
     #[inline]
-    fn from(Payload(payload): Payload) -> Entry {
+    fn from(payload: Payload) -> Entry {
         Entry {
-            size: Granules(payload as u32),
-            unused: ((payload & Payload::UNUSED) >> UNUSED_SHIFT) as u8,
-            flags: EntryFlags::from_bits_retain((payload >> FLAGS_SHIFT) as u16),
+            size: payload.size(),
+            unused: payload.unused() as u8,
+            flags: EntryFlags::from_bits_retain((payload.0 & Payload::FLAGS) as u16),
         }
     }
 }
@@ -188,30 +193,34 @@ impl From<Payload> for Entry {
 /// A heap's secrets: drawn at creation, kept out of band.
 #[derive(Clone, Copy)]
 pub struct Key {
+    /// Of the payload; its lowest [`CHECK_BITS`] are 0: the check is no secret's bare image.
     mask: u64,
     multiplier: u64,
     links: usize,
 }
 
-const UNUSED_SHIFT: u32 = 32;
-const FLAGS_SHIFT: u32 = 39;
-const CHECK_SHIFT: u32 = 48;
+/// Where the parts of a [`Payload`] start; its flags lie lowest.
+const UNUSED_SHIFT: u32 = 9;
+const SIZE_SHIFT: u32 = 16;
+/// Bits of a check, which lies below the payload.
+const CHECK_BITS: u32 = 16;
 
 impl Key {
     /// A key from three random words.
     pub fn from_random(mut word: impl FnMut() -> u64) -> Key {
         Key {
-            mask: word(),
+            mask: word() << CHECK_BITS,
             multiplier: word() | 1,
             links: word() as usize,
         }
     }
 
     #[inline]
-    fn check(&self, payload: u64, header: usize) -> u64 {
+    fn check(&self, payload: u64, header: usize) -> u16 {
         // A product's high bits depend on every bit below them, and no difference of payload or
         // address cancels without knowledge of the multiplier.
-        (payload ^ (header as u64).rotate_left(20)).wrapping_mul(self.multiplier) >> CHECK_SHIFT
+        let product = (payload ^ (header as u64).rotate_left(20)).wrapping_mul(self.multiplier);
+        (product >> (u64::BITS - CHECK_BITS)) as u16
     }
 
     /// Writes the header of `block`.
@@ -246,7 +255,9 @@ impl Key {
     #[inline]
     pub unsafe fn write_payload(&self, block: usize, Payload(payload): Payload) {
         let header = block + HEADER_OFFSET;
-        let raw = (payload | self.check(payload, header) << CHECK_SHIFT) ^ self.mask;
+        // The sum carries nothing, since neither part has bits where the other has. Written so, the
+        // check is ready last and goes into the result by one short step.
+        let raw = (payload << CHECK_BITS ^ self.mask) + self.check(payload, header) as u64;
         // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
         unsafe { (header as *mut u64).write(raw) }
     }
@@ -259,9 +270,9 @@ impl Key {
     pub unsafe fn read_payload(&self, block: usize) -> Option<Payload> {
         let header = block + HEADER_OFFSET;
         // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
-        let raw = unsafe { (header as *const u64).read() } ^ self.mask;
-        let payload = raw & ((1 << CHECK_SHIFT) - 1);
-        (raw >> CHECK_SHIFT == self.check(payload, header)).then_some(Payload(payload))
+        let raw = unsafe { (header as *const u64).read() };
+        let payload = (raw ^ self.mask) >> CHECK_BITS;
+        (raw as u16 == self.check(payload, header)).then_some(Payload(payload))
     }
 
     /// Writes the size of a free block behind its last granule, for [`Key::read_footer`] of the

@@ -36,6 +36,9 @@ pub struct Settings {
     pub force_flags: HeapFlags,
     /// Freed blocks are parked: no flag makes blocks larger or wants to see them go.
     pub parks: bool,
+    /// It parks and no call is serialised nor has its block zeroed, unless the call asks for it:
+    /// the shortest path is open.
+    pub alone: bool,
     /// The front end may serve it (7.3).
     pub front_end: bool,
     /// Size of the second segment, in bytes.
@@ -152,23 +155,23 @@ impl Accounting {
     /// A block of `bytes` was handed out.
     #[inline]
     pub fn add_live(&mut self, bytes: usize) {
-        self.live_bytes += bytes;
-        self.live_blocks += 1;
+        self.live_bytes = self.live_bytes.wrapping_add(bytes);
+        self.live_blocks = self.live_blocks.wrapping_add(1);
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
     }
 
     /// A block of `bytes` was taken back.
     #[inline]
     pub fn remove_live(&mut self, bytes: usize) {
-        // Saturating: a header replayed by an intruder must not stop the heap.
-        self.live_bytes = self.live_bytes.saturating_sub(bytes);
-        self.live_blocks = self.live_blocks.saturating_sub(1);
+        // Wrapping: a header replayed by an intruder must not stop the heap.
+        self.live_bytes = self.live_bytes.wrapping_sub(bytes);
+        self.live_blocks = self.live_blocks.wrapping_sub(1);
     }
 
     /// A block changed its size.
     #[inline]
     pub fn resize_live(&mut self, from: usize, to: usize) {
-        self.live_bytes = self.live_bytes.saturating_sub(from) + to;
+        self.live_bytes = self.live_bytes.wrapping_sub(from).wrapping_add(to);
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
     }
 
@@ -275,7 +278,18 @@ impl Heap {
     /// The heap whose handle `address` is, any bit pattern.
     #[inline]
     pub fn at(address: usize) -> Option<&'static Heap> {
-        let region = regions::starting_at(address)?;
+        Heap::starting(regions::starting_at(address)?)
+    }
+
+    /// [`Heap::at`] for the shortest paths: `None` as well for a heap in caller memory that the
+    /// region map has no entry for.
+    #[inline(always)]
+    pub fn at_mapped(address: usize) -> Option<&'static Heap> {
+        Heap::starting(regions::starting_at_mapped(address)?)
+    }
+
+    #[inline(always)]
+    fn starting(region: NonNull<Region>) -> Option<&'static Heap> {
         // SAFETY: INV-REGION: records stay readable.
         let owner = unsafe { region.as_ref() }.handle_of.load(Ordering::Relaxed) as *const Heap;
         // SAFETY: a published first segment names its live heap; records stay readable.

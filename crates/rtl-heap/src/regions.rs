@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use rtl_platform::vm::Protection;
 
 use crate::bits::Bits;
+use crate::entry::USER_OFFSET;
 use crate::fork_lock::ForkLock;
 use crate::metadata;
 use crate::system_vm::system_vm;
@@ -67,7 +68,7 @@ pub struct Region {
     /// Bytes committed.
     pub committed: usize,
 
-    /// Segment: address of the first block.
+    /// Segment: address of the first block. Else past every address: no block starts there.
     pub first_block: usize,
     /// Segment: where the last possible block ends.
     pub end: usize,
@@ -133,7 +134,7 @@ impl Region {
             next: ptr::null_mut(),
             previous: ptr::null_mut(),
             committed: 0,
-            first_block: 0,
+            first_block: usize::MAX,
             end: 0,
             commit_limit: base + size,
             initial_commit_end: base,
@@ -236,6 +237,18 @@ impl Region {
             && self.starts.get(self.granule(address))
     }
 
+    /// The block, busy or free, whose user's bytes start at `user`, an address inside; as
+    /// [`Region::is_block_start`], but shorter.
+    #[inline(always)]
+    pub fn block_of(&self, user: usize) -> Option<usize> {
+        let block = user.wrapping_sub(USER_OFFSET);
+        // At or above the first block the granule has a bit, and none is set past the last block.
+        (user.is_multiple_of(GRANULE)
+            && block >= self.first_block
+            && self.starts.get(self.granule(block)))
+        .then_some(block)
+    }
+
     /// The page's number, for `pages`.
     #[inline]
     pub fn page(&self, address: usize) -> usize {
@@ -273,35 +286,44 @@ static CHANGES: ForkLock = ForkLock::new();
 /// held (INV-REGION).
 #[inline]
 pub fn find(address: usize) -> Option<NonNull<Region>> {
+    find_mapped(address).or_else(|| {
+        if RANGES.load(Ordering::Relaxed).is_null() {
+            None
+        } else {
+            find_range(address)
+        }
+    })
+}
+
+/// [`find`] among the regions that the map has entries for: all but those in caller memory that is
+/// not aligned. Makes no call, so that the shortest paths need save no register.
+#[inline(always)]
+pub fn find_mapped(address: usize) -> Option<NonNull<Region>> {
     let region = entry(address);
     // SAFETY: INV-REGION: records stay readable.
-    if let Some(found) = unsafe { region.as_ref() }
-        && found.contains(address)
-    {
-        return NonNull::new(region);
-    }
-    if RANGES.load(Ordering::Relaxed).is_null() {
-        None
-    } else {
-        find_range(address)
-    }
+    let found = unsafe { region.as_ref() }?;
+    found.contains(address).then_some(NonNull::from(found))
 }
 
 /// The region whose first address is `address`, any bit pattern. As [`find`], but shorter.
 #[inline]
 pub fn starting_at(address: usize) -> Option<NonNull<Region>> {
+    starting_at_mapped(address).or_else(|| {
+        if RANGES.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        // SAFETY: INV-REGION: records stay readable.
+        find_range(address).filter(|region| unsafe { region.as_ref() }.base == address)
+    })
+}
+
+/// [`starting_at`] among the regions that the map has entries for, as [`find_mapped`].
+#[inline(always)]
+pub fn starting_at_mapped(address: usize) -> Option<NonNull<Region>> {
     let region = entry(address);
     // SAFETY: INV-REGION: records stay readable.
-    if let Some(found) = unsafe { region.as_ref() }
-        && found.base == address
-    {
-        return NonNull::new(region);
-    }
-    if RANGES.load(Ordering::Relaxed).is_null() {
-        return None;
-    }
-    // SAFETY: INV-REGION: records stay readable.
-    find_range(address).filter(|region| unsafe { region.as_ref() }.base == address)
+    let found = unsafe { region.as_ref() }?;
+    (found.base == address).then_some(NonNull::from(found))
 }
 
 /// The map's entry for `address`, any bit pattern; null where it has none.

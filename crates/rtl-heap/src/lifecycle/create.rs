@@ -152,9 +152,10 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
         && !flags.contains(HeapFlags::NO_SERIALIZE)
         && threshold >= buckets::LARGEST
         && maximum >= buckets::LARGEST.bytes();
+    let force_flags = flags.forced();
     Some(Settings {
         flags,
-        force_flags: flags.forced(),
+        force_flags,
         segment_reserve,
         segment_reserve_cap: limits.segment_reserve_cap.max(segment_reserve),
         segment_commit: or(given.segment_commit, limits.segment_commit),
@@ -169,6 +170,9 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
         virtual_memory_threshold: threshold,
         maximum_allocation_size: maximum,
         parks,
+        alone: parks
+            && force_flags.contains(HeapFlags::NO_SERIALIZE)
+            && !force_flags.contains(HeapFlags::ZERO_MEMORY),
         front_end,
         vm,
         window: request.window,

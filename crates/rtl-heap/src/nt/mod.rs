@@ -207,7 +207,7 @@ pub unsafe fn reallocate(
 #[inline]
 pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Result<(), Status> {
     // SAFETY: (1).
-    if unsafe { free_at_once(heap, flags, pointer) } {
+    if unsafe { free_at_once(heap, pointer) } {
         return Ok(());
     }
     // SAFETY: (1).
@@ -220,9 +220,9 @@ pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Resu
 /// # Safety
 /// 1. As for [`free`].
 #[inline]
-pub unsafe fn free_at_once(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> bool {
+pub unsafe fn free_at_once(heap: HeapHandle, pointer: *mut u8) -> bool {
     // SAFETY: (1).
-    unsafe { ops::fast::free_alone(heap.0, flags, pointer as usize) }
+    unsafe { ops::fast::free_alone(heap.0, pointer as usize) }
 }
 
 /// [`free`] without the short path, for faces that have tried it.

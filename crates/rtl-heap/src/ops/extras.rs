@@ -45,6 +45,18 @@ pub fn plain_block_size(size: usize) -> Option<Granules> {
     Granules::exactly(round_up(size.max(GRANULE).checked_add(HEADER)?, GRANULE)?)
 }
 
+/// [`plain_block_size`] of a size so small that no sum overflows.
+#[inline(always)]
+pub const fn small_block_size(size: usize) -> Granules {
+    let data = if size < GRANULE { GRANULE } else { size };
+    Granules((data + HEADER).div_ceil(GRANULE) as u32)
+}
+
+/// Bytes of data that a plain block of `size` holds.
+pub const fn data_bytes(size: Granules) -> usize {
+    size.bytes() - HEADER
+}
+
 #[cold]
 fn extra_bytes(heap_flags: HeapFlags, call_flags: HeapFlags) -> usize {
     let mut bytes = 0;

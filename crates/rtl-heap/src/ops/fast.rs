@@ -3,8 +3,7 @@
 //! Whatever is not plain, or not as expected, takes the long way, which finds out why. Nothing is
 //! changed before everything is checked.
 
-use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
+use core::ptr::{self, NonNull};
 
 use crate::entry::{Payload, USER_OFFSET};
 use crate::flags::HeapFlags;
@@ -12,11 +11,14 @@ use crate::frontend::{activation, slots};
 use crate::heap::{Heap, State};
 use crate::lookaside::Lookaside;
 use crate::ops::extras;
-use crate::regions;
+use crate::regions::{self, Region};
 use crate::units::Granules;
 
 /// Bytes of the largest request that a parked block can serve.
-const LARGEST: usize = Lookaside::LARGEST.bytes();
+const LARGEST: usize = extras::data_bytes(Lookaside::LARGEST);
+
+/// Flags of a call that the shortest path does not serve.
+const NOT_SHORTEST: HeapFlags = extras::NOT_PLAIN.union(HeapFlags::ZERO_MEMORY);
 
 /// A parked block for `size` bytes from the heap whose handle `heap` is, any bit pattern, if the
 /// call is not serialised nor zeroes; `None` for the long way.
@@ -24,12 +26,11 @@ const LARGEST: usize = Lookaside::LARGEST.bytes();
 /// No call in it but to code that does not come back: it saves no register.
 #[inline(always)]
 pub fn allocate_alone(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
-    let heap = Heap::at(heap)?;
-    let flags = flags | heap.settings.force_flags;
-    if !flags.contains(HeapFlags::NO_SERIALIZE) || flags.contains(HeapFlags::ZERO_MEMORY) {
+    let heap = Heap::at_mapped(heap)?;
+    if !heap.settings.alone || size > LARGEST || flags.intersects(NOT_SHORTEST) {
         return None;
     }
-    let granules = parked_size(heap, flags, size)?;
+    let granules = extras::small_block_size(size);
     // SAFETY: (1) the caller's word that it is alone.
     unsafe { take(heap, heap.state(), size, granules) }
 }
@@ -58,15 +59,6 @@ pub fn allocate_locked(heap: &Heap, flags: HeapFlags, size: usize) -> Option<Non
     Some(block)
 }
 
-/// The size of a plain block for `size` bytes; `None` when the call's block is not plain.
-#[inline(always)]
-fn parked_size(heap: &Heap, flags: HeapFlags, size: usize) -> Option<Granules> {
-    if !heap.settings.parks || flags.intersects(extras::NOT_PLAIN) || size > LARGEST {
-        return None;
-    }
-    extras::plain_block_size(size)
-}
-
 /// # Safety
 /// 1. The heap's lock is held and `state` is its state.
 #[inline(always)]
@@ -84,9 +76,13 @@ unsafe fn take(
     }
     state.lookaside.pop(granules);
     // SAFETY: as above.
-    unsafe { heap.key.write_payload(block, payload.unpark(size)) };
+    unsafe {
+        heap.key
+            .write_payload(block, payload.unpark(granules, size))
+    };
     state.accounting.add_live(size);
-    NonNull::new((block + USER_OFFSET) as *mut u8)
+    // SAFETY: no block lies at the start of the address space.
+    Some(unsafe { NonNull::new_unchecked((block + USER_OFFSET) as *mut u8) })
 }
 
 /// Parks the block at `pointer` of the heap whose handle `heap` is, any bit patterns, if the call
@@ -95,13 +91,14 @@ unsafe fn take(
 /// # Safety
 /// 1. If `pointer` is a live block, nobody uses it any more.
 #[inline(always)]
-pub unsafe fn free_alone(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
-    let Some(heap) = Heap::at(heap) else {
+pub unsafe fn free_alone(heap: usize, pointer: usize) -> bool {
+    let Some((region, owner)) = owner_of(pointer) else {
         return false;
     };
-    let alone = (flags | heap.settings.force_flags).contains(HeapFlags::NO_SERIALIZE);
     // SAFETY: (1); the caller's word that it is alone.
-    alone && heap.settings.parks && unsafe { park(heap, heap.state(), pointer) }
+    owner.handle == heap
+        && owner.settings.alone
+        && unsafe { park(owner, owner.state(), region, pointer) }
 }
 
 /// Takes the slot at `pointer`, any bit pattern, back, or parks the block there under the heap's
@@ -118,17 +115,23 @@ pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool
         // Misuse takes the long way, which finds it again and reports it.
         return freed.is_ok();
     }
+    let Some((region, owner)) = owner_of(pointer) else {
+        return false;
+    };
+    if !ptr::eq(owner, heap) {
+        return false;
+    }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
     // SAFETY: (1); the lock is held.
-    unsafe { park(heap, state, pointer) }
+    unsafe { park(heap, state, region, pointer) }
 }
 
 /// # Safety
 /// 1. As for [`free_alone`]; the heap's lock is held and `state` is its state.
 #[inline(always)]
-unsafe fn park(heap: &Heap, state: &mut State, pointer: usize) -> bool {
-    match live_block(heap, pointer) {
+unsafe fn park(heap: &Heap, state: &mut State, region: &Region, pointer: usize) -> bool {
+    match live_block(heap, region, pointer) {
         Some((block, payload)) if state.lookaside.push(payload.size(), block) => {
             // SAFETY: INV-STARTS; (1).
             unsafe { heap.key.write_payload(block, payload.park()) };
@@ -143,28 +146,35 @@ unsafe fn park(heap: &Heap, state: &mut State, pointer: usize) -> bool {
 /// for the long way.
 #[inline(always)]
 pub fn size(heap: usize, flags: HeapFlags, pointer: usize) -> Option<usize> {
-    let heap = Heap::at(heap)?;
-    if let Some(found) = slots::with_slot(heap, pointer, |slot| slot.requested) {
-        return found.ok();
-    }
-    let guard = heap.enter(flags);
-    live_block(guard.heap, pointer).map(|(_, payload)| payload.requested())
-}
-
-/// The live block of a segment whose user bytes start at `pointer`, any bit pattern. The caller
-/// holds the heap's lock.
-#[inline(always)]
-fn live_block(heap: &Heap, pointer: usize) -> Option<(usize, Payload)> {
-    let region = regions::find(pointer)?;
-    // SAFETY: INV-REGION: records stay readable.
-    let region = unsafe { region.as_ref() };
-    let block = pointer.wrapping_sub(USER_OFFSET);
-    if region.owner.load(Ordering::Relaxed) != heap.record() || !region.is_block_start(block) {
+    let (region, owner) = owner_of(pointer)?;
+    if owner.handle != heap {
         return None;
     }
+    if let Some(found) = slots::with_slot(owner, pointer, |slot| slot.requested) {
+        return found.ok();
+    }
+    let guard = owner.enter(flags);
+    let (_, payload) = live_block(guard.heap, region, pointer)?;
+    let size = payload.requested();
+    (size <= payload.size().bytes()).then_some(size)
+}
+
+/// The region that holds `pointer`, any bit pattern, and the heap it belongs to: one look-up finds
+/// both, and who holds a block of a heap knows its handle.
+#[inline(always)]
+fn owner_of(pointer: usize) -> Option<(&'static Region, &'static Heap)> {
+    // SAFETY: INV-REGION: records stay readable.
+    let region = unsafe { regions::find_mapped(pointer)?.as_ref() };
+    Some((region, Heap::of(region)?))
+}
+
+/// The live block whose user bytes start at `pointer`, an address in the heap's `region`. The
+/// caller holds the heap's lock.
+#[inline(always)]
+fn live_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
+    let block = region.block_of(pointer)?;
     // SAFETY: INV-STARTS; the lock is held.
     let payload = unsafe { heap.key.read_payload(block) }?;
-    let sound = block + payload.size().bytes() <= region.end
-        && payload.requested() <= payload.size().bytes();
-    (sound && payload.is_live()).then_some((block, payload))
+    let inside = block + payload.size().bytes() <= region.end;
+    (inside && payload.is_live()).then_some((block, payload))
 }
