@@ -1,7 +1,8 @@
-//! Address space reserved ahead: the smallest reservations, several to one `mmap`.
+//! Address space reserved ahead: reservations of the sizes that new heaps have, several to one
+//! `mmap`.
 //!
 //! A process that makes and destroys many small heaps would pay one `mmap` for each. From the
-//! fifth on, a reservation of 64 KiB is taken from a batch that was mapped at once; it is unmapped
+//! fifth on, such a reservation is taken from a batch that was mapped at once; it is unmapped
 //! alone, like any other, so nothing that was in use stays mapped. What is left of a batch is
 //! address space without pages.
 
@@ -10,48 +11,88 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::pages::ALLOCATION_GRANULARITY;
 
-/// Reservations in a batch.
-const BATCH: usize = 8;
+/// Reservations in a batch. 32-bit has less room to spare.
+const BATCH: usize = if usize::BITS < 64 { 8 } else { 16 };
 
 /// Reservations that are mapped one by one before the first batch: a process with a heap or two
 /// reserves nothing ahead.
 const ALONE: u32 = 4;
 
-/// The next reservation of the batch, a multiple of 64 KiB, plus how many are left.
-static LEFT: AtomicUsize = AtomicUsize::new(0);
-static SEEN: AtomicU32 = AtomicU32::new(0);
-
-/// A reservation of 64 KiB from the batch, or from a new one that `map` maps, given its size.
-/// `unmap` gets back what of a new batch cannot be kept. `None` when the caller is to map alone.
-pub fn take(
-    map: impl FnOnce(usize) -> Option<NonNull<u8>>,
-    unmap: impl FnOnce(NonNull<u8>, usize),
-) -> Option<NonNull<u8>> {
-    if SEEN.load(Ordering::Relaxed) < ALONE {
-        SEEN.fetch_add(1, Ordering::Relaxed);
-        return None;
-    }
-    // Relaxed all along: the addresses are not yet anybody's memory.
-    let next = |word: usize| (left(word) != 0).then(|| word + ALLOCATION_GRANULARITY - 1);
-    let seen = match LEFT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
-        Ok(word) => return NonNull::new((word - left(word)) as *mut u8),
-        Err(word) => word,
-    };
-    let base = map(BATCH * ALLOCATION_GRANULARITY)?;
-    let rest = base.as_ptr().addr() + ALLOCATION_GRANULARITY;
-    let word = rest + (BATCH - 1);
-    if LEFT
-        .compare_exchange(seen, word, Ordering::Relaxed, Ordering::Relaxed)
-        .is_err()
-        && let Some(rest) = NonNull::new(rest as *mut u8)
-    {
-        // Another thread's batch came first.
-        unmap(rest, (BATCH - 1) * ALLOCATION_GRANULARITY);
-    }
-    Some(base)
+/// Reservations of one size.
+pub struct Ahead {
+    size: usize,
+    /// The next reservation of the batch, a multiple of 64 KiB, plus how many are left.
+    left: AtomicUsize,
+    seen: AtomicU32,
 }
 
-/// How many reservations a word of [`LEFT`] says are left.
+/// What `HeapCreate` and `RtlCreateHeap` reserve when they are not told.
+static SIZES: [Ahead; 2] = [
+    Ahead::new(ALLOCATION_GRANULARITY),
+    Ahead::new(4 * ALLOCATION_GRANULARITY),
+];
+
+/// The batches for reservations of `size` bytes, if it is a size that is reserved ahead.
+pub fn of_size(size: usize) -> Option<&'static Ahead> {
+    SIZES.iter().find(|ahead| ahead.size == size)
+}
+
+impl Ahead {
+    const fn new(size: usize) -> Ahead {
+        Ahead {
+            size,
+            left: AtomicUsize::new(0),
+            seen: AtomicU32::new(0),
+        }
+    }
+
+    /// A reservation from the batch, or from a new one that `map` maps, given its size. `unmap`
+    /// gets back what of a new batch cannot be kept. `None` when the caller is to map alone.
+    pub fn take(
+        &self,
+        map: impl FnOnce(usize) -> Option<NonNull<u8>>,
+        unmap: impl FnOnce(NonNull<u8>, usize),
+    ) -> Option<NonNull<u8>> {
+        if self.seen.load(Ordering::Relaxed) < ALONE {
+            self.seen.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        // Relaxed all along: the addresses are not yet anybody's memory.
+        let after = |word: usize| (left(word) != 0).then(|| self.after(word));
+        let seen = match self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, after)
+        {
+            Ok(word) => return NonNull::new(first(word) as *mut u8),
+            Err(word) => word,
+        };
+        let base = map(BATCH * self.size)?;
+        let rest = base.as_ptr().addr() + self.size;
+        let word = rest + (BATCH - 1);
+        if self
+            .left
+            .compare_exchange(seen, word, Ordering::Relaxed, Ordering::Relaxed)
+            .is_err()
+            && let Some(rest) = NonNull::new(rest as *mut u8)
+        {
+            // Another thread's batch came first.
+            unmap(rest, (BATCH - 1) * self.size);
+        }
+        Some(base)
+    }
+
+    /// The word once its first reservation is taken.
+    const fn after(&self, word: usize) -> usize {
+        word + self.size - 1
+    }
+}
+
+/// The next reservation that a word of [`Ahead::left`] names.
+const fn first(word: usize) -> usize {
+    word - left(word)
+}
+
+/// How many reservations it says are left.
 const fn left(word: usize) -> usize {
     word % ALLOCATION_GRANULARITY
 }
@@ -61,11 +102,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_is_handed_out_address_by_address_before_the_next_is_mapped() {
-        // Other tests of the process take reservations as well: run the words alone.
-        let word = 0x7000_0000 + (BATCH - 1);
-        assert_eq!(left(word), BATCH - 1);
-        let next = word + ALLOCATION_GRANULARITY - 1;
-        assert_eq!((next - left(next), left(next)), (0x7001_0000, BATCH - 2));
+    fn a_batch_is_handed_out_address_by_address() {
+        // Other tests of the process take reservations as well: look at the words alone.
+        for ahead in &SIZES {
+            let word = 0x7000_0000 + (BATCH - 1);
+            assert_eq!((first(word), left(word)), (0x7000_0000, BATCH - 1));
+            let next = ahead.after(word);
+            assert_eq!(
+                (first(next), left(next)),
+                (0x7000_0000 + ahead.size, BATCH - 2)
+            );
+        }
     }
 }

@@ -27,9 +27,9 @@ const FLOOR: usize = if usize::BITS < 64 { 1 << 26 } else { 1 << 36 };
 /// Reserves `size` bytes anywhere, all committed with `protection` if there is one.
 pub fn reserve(size: usize, protection: Option<Protection>) -> Result<NonNull<u8>, VmError> {
     let size = whole_pages(size)?;
-    if size == ALLOCATION_GRANULARITY
-        && protection.is_none()
-        && let Some(base) = ahead::take(
+    if protection.is_none()
+        && let Some(ahead) = ahead::of_size(size)
+        && let Some(base) = ahead.take(
             |size| alone(size, None).ok(),
             |rest, size| {
                 // SAFETY: the rest of a mapping that nobody knows of. Should it fail, address
