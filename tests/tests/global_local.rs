@@ -334,3 +334,30 @@ fn c402_a_moveable_object_comes_and_goes() {
         family.free_object(handle);
     }
 }
+#[test]
+fn c379_the_data_carries_the_handle() {
+    for family in FAMILIES {
+        let handle = family.new_object(MOVEABLE, 100);
+        let (mut value, mut flags) = (null_mut(), 0);
+        let data = entry(handle).pointer;
+        let heap = GetProcessHeap();
+        let known = RtlGetUserInfoHeap(heap, 0, data, Some(&mut value), Some(&mut flags));
+        assert_eq!(boolean(known), TRUE);
+        assert_eq!((value, flags), (handle, 0x200));
+        family.free_object(handle);
+    }
+}
+
+#[test]
+fn c380_the_handle_is_the_data_s_user_value() {
+    for family in FAMILIES {
+        let handle = family.new_object(MOVEABLE, 100);
+        let data = entry(handle).pointer;
+        let other = 0xDEAD_BEEF_usize as *mut c_void;
+        assert_ne!(RtlSetUserValueHeap(GetProcessHeap(), 0, data, other), 0);
+        assert_eq!((family.handle)(data), other);
+        assert_ne!(RtlSetUserValueHeap(GetProcessHeap(), 0, data, handle), 0);
+        assert_eq!((family.handle)(data), handle);
+        family.free_object(handle);
+    }
+}

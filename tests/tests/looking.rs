@@ -419,7 +419,7 @@ fn a_process_s_heaps_as_debuggers_see_them() {
 fn a_query_that_does_not_fit_or_has_no_heap_fails() {
     let heap = TestHeap::new();
     let _blocks: Vec<_> = (0..3000).map(|n| heap.alloc(0, 200 + n)).collect();
-    let (_query, result) = Query::new(0x1_0000, 0x10, heap.handle());
+    let (_query, result) = Query::new(0x8000, 0x10, heap.handle());
     assert_eq!(result, status::STATUS_NO_MEMORY);
     let (_query, result) = Query::new(0, 0x10, heap.handle());
     assert_eq!(result, status::STATUS_SUCCESS);

@@ -104,6 +104,22 @@ typedef struct _RTL_HEAP_WALK_ENTRY {
 
 RTLHEAP_FN(NTSTATUS, RtlWalkHeap, (PVOID HeapHandle, PRTL_HEAP_WALK_ENTRY Entry));
 
+/* A value and three flags that a program keeps with a block. The value is there if the block was
+   allocated with HEAP_SETTABLE_USER_VALUE; the flags are HEAP_SETTABLE_USER_FLAG1 to 3. */
+RTLHEAP_FN(BOOLEAN, RtlGetUserInfoHeap,
+           (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress, PVOID *UserValue, PULONG UserFlags));
+RTLHEAP_FN(BOOLEAN, RtlSetUserValueHeap,
+           (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress, PVOID UserValue));
+RTLHEAP_FN(BOOLEAN, RtlSetUserFlagsHeap,
+           (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress, ULONG UserFlagsReset,
+            ULONG UserFlagsSet));
+
+/* Several blocks of one size; both return how many. */
+RTLHEAP_FN(ULONG, RtlMultipleAllocateHeap,
+           (PVOID HeapHandle, ULONG Flags, SIZE_T Size, ULONG Count, PVOID *Array));
+RTLHEAP_FN(ULONG, RtlMultipleFreeHeap,
+           (PVOID HeapHandle, ULONG Flags, ULONG Count, PVOID *Array));
+
 /* The size of the largest committed free block, after giving back what is kept for later. */
 RTLHEAP_FN(SIZE_T, RtlCompactHeap, (PVOID HeapHandle, ULONG Flags));
 
@@ -471,6 +487,11 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *op
 #define RtlValidateHeap rtlheap_RtlValidateHeap
 #define RtlValidateProcessHeaps rtlheap_RtlValidateProcessHeaps
 #define RtlWalkHeap rtlheap_RtlWalkHeap
+#define RtlGetUserInfoHeap rtlheap_RtlGetUserInfoHeap
+#define RtlSetUserValueHeap rtlheap_RtlSetUserValueHeap
+#define RtlSetUserFlagsHeap rtlheap_RtlSetUserFlagsHeap
+#define RtlMultipleAllocateHeap rtlheap_RtlMultipleAllocateHeap
+#define RtlMultipleFreeHeap rtlheap_RtlMultipleFreeHeap
 #define RtlCompactHeap rtlheap_RtlCompactHeap
 #define RtlUsageHeap rtlheap_RtlUsageHeap
 #define RtlCreateQueryDebugBuffer rtlheap_RtlCreateQueryDebugBuffer

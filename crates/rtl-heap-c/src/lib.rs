@@ -12,6 +12,8 @@
 //! | [`checking`] | `RtlValidateHeap`, `HeapValidate`, `RtlValidateProcessHeaps` |
 //! | [`sums`], [`usage`] | `HeapSummary`, `RtlUsageHeap` |
 //! | [`debug_information`] | `RtlQueryProcessHeapInformation` and its buffer |
+//! | [`user_info`] | `RtlGetUserInfoHeap`, `RtlSetUserValueHeap`, `RtlSetUserFlagsHeap` |
+//! | [`multiple`] | `RtlMultipleAllocateHeap`, `RtlMultipleFreeHeap` |
 //! | [`compacting`] | `RtlCompactHeap`, `HeapCompact` |
 //! | [`information`], [`extended`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
 //! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
@@ -38,6 +40,7 @@ pub mod hooks;
 pub mod information;
 pub mod last_error;
 pub mod local;
+pub mod multiple;
 mod objects;
 mod pin;
 mod probe;
@@ -48,6 +51,7 @@ pub mod rtl;
 pub mod sums;
 pub mod types;
 pub mod usage;
+pub mod user_info;
 pub mod vm_face;
 pub mod vm_operations;
 pub mod walking;
@@ -59,6 +63,8 @@ pub use exports::Export;
 pub fn exports() -> impl Iterator<Item = &'static Export> {
     let modules = [
         checking::EXPORTS,
+        user_info::EXPORTS,
+        multiple::EXPORTS,
         compacting::EXPORTS,
         debug_information::EXPORTS,
         global::EXPORTS,

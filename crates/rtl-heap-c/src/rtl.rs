@@ -34,7 +34,7 @@ pub(crate) fn pointer(heap: nt::HeapHandle) -> PVOID {
 
 /// A `BOOLEAN`, after storing why it is FALSE.
 #[inline]
-fn boolean(result: Result<(), Status>) -> BOOLEAN {
+pub(crate) fn boolean(result: Result<(), Status>) -> BOOLEAN {
     match result {
         Ok(()) => 1,
         Err(status) => {

@@ -15,6 +15,8 @@ pub type BOOLEAN = u8;
 pub type DWORD = u32;
 /// 32-bit unsigned integer, on every system.
 pub type ULONG = u32;
+/// Where a `ULONG` is.
+pub type PULONG = *mut ULONG;
 /// 32-bit unsigned integer, on every system C programs run on.
 pub type UINT = u32;
 /// 32-bit truth value of NT.

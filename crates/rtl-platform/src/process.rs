@@ -7,6 +7,15 @@ pub fn abort() -> ! {
     std::process::abort()
 }
 
+/// Does what a write to `address` does where nothing is mapped: the exception, or the signal, of an
+/// access violation, and the end of the process should its handler go on.
+///
+/// For an interface whose promise is that fault: the write itself would be undefined behaviour.
+pub fn access_violation(address: usize) -> ! {
+    sys::access_violation(address);
+    abort()
+}
+
 /// Whether [`raise_exception`] raises: on Windows.
 #[must_use]
 pub const fn has_exceptions() -> bool {

@@ -9,6 +9,7 @@ mod extended;
 mod information;
 mod looking;
 pub mod movable;
+mod user_info;
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -21,6 +22,8 @@ pub use looking::{
     LARGE_INDEX, Summary, WalkEntry, WalkFlags, WalkRegion, flags, summary, validate_process_heaps,
     walk,
 };
+
+pub use user_info::{UserInfo, set_user_flags, set_user_value, user_info};
 
 pub use crate::lifecycle::create::CreateRequest;
 

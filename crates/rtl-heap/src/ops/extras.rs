@@ -89,53 +89,29 @@ fn slot_bytes(heap_flags: HeapFlags, call_flags: HeapFlags) -> usize {
     forced + asked
 }
 
+/// The flags of a call that its block's header remembers, and as what.
+const REMEMBERED: [(HeapFlags, EntryFlags); 4] = [
+    (HeapFlags::SETTABLE_USER_VALUE, EntryFlags::USER_VALUE),
+    (HeapFlags::SETTABLE_USER_FLAG1, EntryFlags::USER_FLAG1),
+    (HeapFlags::SETTABLE_USER_FLAG2, EntryFlags::USER_FLAG2),
+    (HeapFlags::SETTABLE_USER_FLAG3, EntryFlags::USER_FLAG3),
+];
+
 /// What a block's header remembers of an allocation's flags.
 #[inline]
 pub fn entry_flags(call_flags: HeapFlags) -> EntryFlags {
-    const REMEMBERED: HeapFlags =
-        HeapFlags::SETTABLE_USER_VALUE.union(HeapFlags::SETTABLE_USER_FLAGS);
-    let mut flags = EntryFlags::empty();
-    if call_flags.intersects(REMEMBERED) {
-        flags.set(
-            EntryFlags::USER_VALUE,
-            call_flags.contains(HeapFlags::SETTABLE_USER_VALUE),
-        );
-        flags.set(
-            EntryFlags::USER_FLAG1,
-            call_flags.contains(HeapFlags::SETTABLE_USER_FLAG1),
-        );
-        flags.set(
-            EntryFlags::USER_FLAG2,
-            call_flags.contains(HeapFlags::SETTABLE_USER_FLAG2),
-        );
-        flags.set(
-            EntryFlags::USER_FLAG3,
-            call_flags.contains(HeapFlags::SETTABLE_USER_FLAG3),
-        );
+    const ANY: HeapFlags = HeapFlags::SETTABLE_USER_VALUE.union(HeapFlags::SETTABLE_USER_FLAGS);
+    if !call_flags.intersects(ANY) {
+        return EntryFlags::empty();
     }
-    flags
+    let asked = |(call, entry)| call_flags.contains(call).then_some(entry);
+    REMEMBERED.into_iter().filter_map(asked).collect()
 }
 
 /// The flags an allocation must have had for a block with these header flags.
 pub fn call_flags(entry: EntryFlags) -> HeapFlags {
-    let mut flags = HeapFlags::empty();
-    flags.set(
-        HeapFlags::SETTABLE_USER_VALUE,
-        entry.contains(EntryFlags::USER_VALUE),
-    );
-    flags.set(
-        HeapFlags::SETTABLE_USER_FLAG1,
-        entry.contains(EntryFlags::USER_FLAG1),
-    );
-    flags.set(
-        HeapFlags::SETTABLE_USER_FLAG2,
-        entry.contains(EntryFlags::USER_FLAG2),
-    );
-    flags.set(
-        HeapFlags::SETTABLE_USER_FLAG3,
-        entry.contains(EntryFlags::USER_FLAG3),
-    );
-    flags
+    let set = |(call, flag)| entry.contains(flag).then_some(call);
+    REMEMBERED.into_iter().filter_map(set).collect()
 }
 
 /// Address of the two words behind a block's data, the second of which is the user value; `None` for

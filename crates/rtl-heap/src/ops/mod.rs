@@ -7,3 +7,4 @@ pub mod fast;
 pub mod free;
 pub mod reallocate;
 pub mod size;
+pub mod user_info;

@@ -18,3 +18,11 @@ pub fn raise_exception(code: u32, flags: u32, information: &[usize]) {
     // SAFETY: the array holds as many words as the call is told.
     unsafe { RaiseException(code, flags, count as u32, information.as_ptr()) };
 }
+
+/// Raises the exception of a fault.
+pub fn access_violation(address: usize) {
+    const STATUS_ACCESS_VIOLATION: u32 = 0xC000_0005;
+    const NONCONTINUABLE: u32 = 1;
+    const WRITE: usize = 1;
+    raise_exception(STATUS_ACCESS_VIOLATION, NONCONTINUABLE, &[WRITE, address]);
+}
