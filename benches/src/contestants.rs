@@ -1,12 +1,10 @@
-//! Who is compared: heaps of ours and the C library's allocator, behind the same three calls.
+//! Who is compared: heaps of ours, private heaps of mimalloc, and allocators that stand in for
+//! `malloc`, behind the same calls.
 
-use std::hint::black_box;
-
-use crate::library::{Calls, GROWABLE, LibcCalls, NO_SERIALIZE};
-use crate::random::Random;
+use crate::library::{Calls, GROWABLE, MallocCalls, MiHeapCalls, NO_SERIALIZE};
 
 /// An allocator as a measured loop sees it.
-pub trait Allocator {
+pub trait Allocator: Send + Sync + 'static {
     /// A block of `size` bytes.
     fn allocate(&self, size: usize) -> *mut u8;
     /// The block, or its successor, with `size` bytes.
@@ -24,6 +22,40 @@ pub trait Allocator {
     /// # Safety
     /// 1. `block` is live.
     unsafe fn size(&self, block: *mut u8) -> usize;
+    /// Whether this is a sound block; an allocator that cannot tell answers with its size.
+    ///
+    /// # Safety
+    /// 1. `block` is live.
+    unsafe fn validate(&self, block: *mut u8) -> usize {
+        // SAFETY: (1).
+        unsafe { self.size(block) }
+    }
+}
+
+/// What makes private heaps. A heap is destroyed with its blocks when it is dropped.
+pub trait Heaps: Copy + Send + Sync + 'static {
+    /// A heap.
+    type Heap: Allocator;
+    /// A new one, empty.
+    fn create(&self) -> Self::Heap;
+}
+
+/// Our heaps, as `HeapCreate` makes them with these flags and no limits.
+#[derive(Clone, Copy)]
+pub struct NtHeaps {
+    /// The calls of our library.
+    pub calls: Calls,
+    /// Creation flags.
+    pub flags: u32,
+}
+
+impl Heaps for NtHeaps {
+    type Heap = NtHeap;
+
+    #[inline]
+    fn create(&self) -> NtHeap {
+        NtHeap::create(&self.calls, self.flags)
+    }
 }
 
 /// A private heap, destroyed when dropped.
@@ -34,6 +66,7 @@ pub struct NtHeap {
 
 impl NtHeap {
     /// A growable heap of default size; `flags` are creation flags.
+    #[inline]
     pub fn create(calls: &Calls, flags: u32) -> NtHeap {
         // SAFETY: no caller memory or structure is involved.
         let handle = unsafe { (calls.heap_create)(flags, 0, 0) };
@@ -67,6 +100,7 @@ impl NtHeap {
 }
 
 impl Drop for NtHeap {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: the heap is ours, and its blocks are those of the loop that is over.
         unsafe { (self.calls.destroy)(self.handle) };
@@ -97,12 +131,19 @@ impl Allocator for NtHeap {
         // SAFETY: (1).
         unsafe { (self.calls.size)(self.handle, 0, block) }
     }
+
+    #[inline]
+    unsafe fn validate(&self, block: *mut u8) -> usize {
+        // SAFETY: (1).
+        unsafe { (self.calls.validate)(self.handle, 0, block) as usize }
+    }
 }
 
-/// The C library.
-pub struct Libc(pub LibcCalls);
+/// An allocator that stands in for the C library's, or the C library's itself.
+#[derive(Clone, Copy)]
+pub struct Malloc(pub MallocCalls);
 
-impl Allocator for Libc {
+impl Allocator for Malloc {
     #[inline]
     fn allocate(&self, size: usize) -> *mut u8 {
         // SAFETY: any size is allowed.
@@ -118,7 +159,7 @@ impl Allocator for Libc {
     #[inline]
     unsafe fn free(&self, block: *mut u8) {
         // SAFETY: (1).
-        unsafe { (self.0.free)(block) }
+        unsafe { (self.0.free)(block) };
     }
 
     #[inline]
@@ -128,118 +169,61 @@ impl Allocator for Libc {
     }
 }
 
-/// Blocks that stay live while others come and go.
-pub struct Live<A: Allocator> {
-    allocator: A,
-    blocks: Vec<*mut u8>,
-    random: Random,
-}
+/// mimalloc's private heaps.
+#[derive(Clone, Copy)]
+pub struct MiHeaps(pub MiHeapCalls);
 
-impl<A: Allocator> Live<A> {
-    /// `count` live blocks of `size` bytes, in an order that freeing made: half as many more are
-    /// allocated among them and freed, so that the allocator has holes to choose from.
-    pub fn new(allocator: A, size: usize, count: usize) -> Live<A> {
-        let mut random = Random::new(count as u64);
-        let mut blocks: Vec<_> = (0..count + count / 2)
-            .map(|_| allocator.allocate(size))
-            .collect();
-        assert!(blocks.iter().all(|block| !block.is_null()), "no memory");
-        random.shuffle(&mut blocks);
-        for block in blocks.drain(count..) {
-            // SAFETY: (1) it is ours.
-            unsafe { allocator.free(block) };
-        }
-        Live {
-            allocator,
-            blocks,
-            random,
-        }
-    }
+impl Heaps for MiHeaps {
+    type Heap = MiHeap;
 
-    /// A block comes and goes, again and again.
-    pub fn pairs(&mut self, size: usize, count: u64) {
-        for _ in 0..count {
-            let block = black_box(self.allocator.allocate(size));
-            // SAFETY: (1) it is ours.
-            unsafe { self.allocator.free(block) };
-        }
-    }
-
-    /// The same with a store into each page of the block.
-    pub fn touched_pairs(&mut self, size: usize, count: u64) {
-        for _ in 0..count {
-            let block = black_box(self.allocator.allocate(size));
-            for offset in (0..size).step_by(4096) {
-                // SAFETY: inside the block.
-                unsafe { block.add(offset).write_volatile(1) };
-            }
-            // SAFETY: (1) it is ours.
-            unsafe { self.allocator.free(block) };
-        }
-    }
-
-    /// A random block goes and a new one takes its place.
-    pub fn replace(&mut self, size: usize, count: u64) {
-        for _ in 0..count {
-            let slot = self.random.below(self.blocks.len());
-            // SAFETY: (1) it is ours.
-            unsafe { self.allocator.free(self.blocks[slot]) };
-            self.blocks[slot] = self.allocator.allocate(size);
-        }
-    }
-
-    /// Blocks of a batch come in one order and go in a random one.
-    pub fn batch(&mut self, size: usize, count: u64) {
-        const BATCH: usize = 1000;
-        let mut batch = [std::ptr::null_mut(); BATCH];
-        let mut left = count as usize;
-        while left > 0 {
-            let now = left.min(BATCH);
-            batch[..now].fill_with(|| self.allocator.allocate(size));
-            // A fixed stride visits all of them in a scattered order, at no cost worth mentioning.
-            for step in 0..now {
-                let at = if now == BATCH {
-                    step * 617 % BATCH
-                } else {
-                    step
-                };
-                // SAFETY: (1) it is ours.
-                unsafe { self.allocator.free(batch[at]) };
-            }
-            left -= now;
-        }
-    }
-
-    /// The sizes of random live blocks are asked for.
-    pub fn sizes(&mut self, count: u64) {
-        for _ in 0..count {
-            let block = self.blocks[self.random.below(self.blocks.len())];
-            // SAFETY: (1) it is ours.
-            black_box(unsafe { self.allocator.size(block) });
-        }
-    }
-
-    /// A block grows from `from` to `to` bytes by steps that `next` chooses, then goes.
-    pub fn growth(&mut self, from: usize, to: usize, next: impl Fn(usize) -> usize, count: u64) {
-        for _ in 0..count {
-            let mut size = from;
-            let mut block = self.allocator.allocate(size);
-            while size < to {
-                size = next(size).min(to);
-                // SAFETY: (1) it is ours.
-                block = black_box(unsafe { self.allocator.reallocate(block, size) });
-            }
-            // SAFETY: (1) it is ours.
-            unsafe { self.allocator.free(block) };
+    #[inline]
+    fn create(&self) -> MiHeap {
+        // SAFETY: it takes nothing.
+        let handle = unsafe { (self.0.create)() };
+        assert_ne!(handle, 0, "no heap");
+        MiHeap {
+            calls: self.0,
+            handle,
         }
     }
 }
 
-impl<A: Allocator> Drop for Live<A> {
+/// A private heap of mimalloc, destroyed when dropped.
+pub struct MiHeap {
+    calls: MiHeapCalls,
+    handle: usize,
+}
+
+impl Drop for MiHeap {
+    #[inline]
     fn drop(&mut self) {
-        for block in self.blocks.drain(..) {
-            // SAFETY: (1) it is ours.
-            unsafe { self.allocator.free(block) };
-        }
+        // SAFETY: the heap is ours, and its blocks are those of the loop that is over.
+        unsafe { (self.calls.destroy)(self.handle) };
+    }
+}
+
+impl Allocator for MiHeap {
+    #[inline]
+    fn allocate(&self, size: usize) -> *mut u8 {
+        // SAFETY: any size is allowed.
+        unsafe { (self.calls.malloc)(self.handle, size) }
+    }
+
+    #[inline]
+    unsafe fn reallocate(&self, block: *mut u8, size: usize) -> *mut u8 {
+        // SAFETY: (1).
+        unsafe { (self.calls.realloc)(self.handle, block, size) }
+    }
+
+    #[inline]
+    unsafe fn free(&self, block: *mut u8) {
+        // SAFETY: (1).
+        unsafe { (self.calls.free)(block) };
+    }
+
+    #[inline]
+    unsafe fn size(&self, block: *mut u8) -> usize {
+        // SAFETY: (1).
+        unsafe { (self.calls.usable_size)(block) }
     }
 }

@@ -1,10 +1,10 @@
-//! The shared library under measurement, opened as a plugin would be.
+//! The shared libraries under measurement, opened as plugins would be: ours and the peers'.
 
 use std::env;
 use std::ffi::{CStr, CString, c_void};
 use std::mem;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `HEAP_NO_SERIALIZE`.
 pub const NO_SERIALIZE: u32 = 1;
@@ -42,13 +42,17 @@ pub struct Calls {
     pub free: unsafe extern "C" fn(usize, u32, *mut u8) -> i32,
     /// `HeapSize`.
     pub size: unsafe extern "C" fn(usize, u32, *const u8) -> usize,
+    /// `HeapValidate`.
+    pub validate: unsafe extern "C" fn(usize, u32, *const u8) -> i32,
+    /// `HeapCompact`.
+    pub compact: unsafe extern "C" fn(usize, u32) -> usize,
     /// `rtlheap_vm_query`.
     pub vm_query: unsafe extern "C" fn(usize, *mut VmInfo) -> i32,
 }
 
-/// The calls of the C library's allocator.
+/// The calls of an allocator that stands in for the C library's.
 #[derive(Clone, Copy)]
-pub struct LibcCalls {
+pub struct MallocCalls {
     /// `malloc`.
     pub malloc: unsafe extern "C" fn(usize) -> *mut u8,
     /// `realloc`.
@@ -56,6 +60,23 @@ pub struct LibcCalls {
     /// `free`.
     pub free: unsafe extern "C" fn(*mut u8),
     /// `malloc_usable_size`, as a size query to compare `HeapSize` with.
+    pub usable_size: unsafe extern "C" fn(*const u8) -> usize,
+}
+
+/// mimalloc's calls on private heaps.
+#[derive(Clone, Copy)]
+pub struct MiHeapCalls {
+    /// `mi_heap_new`.
+    pub create: unsafe extern "C" fn() -> usize,
+    /// `mi_heap_destroy`, which frees the heap's blocks as well.
+    pub destroy: unsafe extern "C" fn(usize),
+    /// `mi_heap_malloc`.
+    pub malloc: unsafe extern "C" fn(usize, usize) -> *mut u8,
+    /// `mi_heap_realloc`.
+    pub realloc: unsafe extern "C" fn(usize, *mut u8, usize) -> *mut u8,
+    /// `mi_free`.
+    pub free: unsafe extern "C" fn(*mut u8),
+    /// `mi_usable_size`.
     pub usable_size: unsafe extern "C" fn(*const u8) -> usize,
 }
 
@@ -79,13 +100,9 @@ pub fn path() -> PathBuf {
         .unwrap_or_else(|| panic!("{name} was not built beside {}", program.display()))
 }
 
-/// Opens the library and finds its calls.
+/// Opens our library and finds its calls.
 pub fn open() -> Calls {
-    let path = path();
-    let c_path = CString::new(path.as_os_str().as_bytes()).expect("a path has no NUL");
-    // SAFETY: the library's start-up code is ours and asks nothing of its opener.
-    let library = unsafe { libc::dlopen(c_path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-    assert!(!library.is_null(), "cannot open {}", path.display());
+    let library = open_at(&path());
     // SAFETY: (1) the types are those of the headers; a handle is as wide as an address.
     unsafe {
         Calls {
@@ -96,29 +113,71 @@ pub fn open() -> Calls {
             reallocate: call(library, c"rtlheap_HeapReAlloc"),
             free: call(library, c"rtlheap_HeapFree"),
             size: call(library, c"rtlheap_HeapSize"),
+            validate: call(library, c"rtlheap_HeapValidate"),
+            compact: call(library, c"rtlheap_HeapCompact"),
             vm_query: call(library, c"rtlheap_vm_query"),
         }
     }
 }
 
 /// The C library's calls, by address as ours are, so that both pay the same for a call.
-pub fn libc_calls() -> LibcCalls {
-    // SAFETY: (1) the types are C's.
+pub fn libc_calls() -> MallocCalls {
+    malloc_calls(libc::RTLD_DEFAULT)
+}
+
+/// The calls of the peer in this file.
+pub fn peer_calls(path: &Path) -> MallocCalls {
+    malloc_calls(open_at(path))
+}
+
+/// The private heaps of the mimalloc in this file.
+pub fn mi_heap_calls(path: &Path) -> MiHeapCalls {
+    let library = open_at(path);
+    // SAFETY: (1) the types are those of mimalloc's documentation.
     unsafe {
-        LibcCalls {
-            malloc: call(libc::RTLD_DEFAULT, c"malloc"),
-            realloc: call(libc::RTLD_DEFAULT, c"realloc"),
-            free: call(libc::RTLD_DEFAULT, c"free"),
-            usable_size: call(
-                libc::RTLD_DEFAULT,
-                if cfg!(target_vendor = "apple") {
-                    c"malloc_size"
-                } else {
-                    c"malloc_usable_size"
-                },
-            ),
+        MiHeapCalls {
+            create: call(library, c"mi_heap_new"),
+            destroy: call(library, c"mi_heap_destroy"),
+            malloc: call(library, c"mi_heap_malloc"),
+            realloc: call(library, c"mi_heap_realloc"),
+            free: call(library, c"mi_free"),
+            usable_size: call(library, c"mi_usable_size"),
         }
     }
+}
+
+fn malloc_calls(library: *mut c_void) -> MallocCalls {
+    let size = if cfg!(target_vendor = "apple") {
+        c"malloc_size"
+    } else {
+        c"malloc_usable_size"
+    };
+    // SAFETY: (1) the types are C's.
+    unsafe {
+        MallocCalls {
+            malloc: call(library, c"malloc"),
+            realloc: call(library, c"realloc"),
+            free: call(library, c"free"),
+            usable_size: call(library, size),
+        }
+    }
+}
+
+/// The library in this file. Its names stay its own: peers export the same ones.
+fn open_at(path: &Path) -> *mut c_void {
+    let c_path = CString::new(path.as_os_str().as_bytes()).expect("a path has no NUL");
+    // SAFETY: the start-up code of an allocator asks nothing of its opener.
+    let library = unsafe { libc::dlopen(c_path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    if library.is_null() {
+        // SAFETY: after a failure there is a message.
+        let message = unsafe { CStr::from_ptr(libc::dlerror()) };
+        panic!(
+            "cannot open {}: {}",
+            path.display(),
+            message.to_string_lossy()
+        );
+    }
+    library
 }
 
 /// The function of type `F` that `library` exports as `name`.

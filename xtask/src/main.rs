@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build_std;
 mod exceptions;
 mod gate;
@@ -39,6 +40,12 @@ mod flags {
             repeated -p, --package package: String
             /// Where `install` puts headers, libraries and rtlheap.pc.
             optional --prefix prefix: PathBuf
+            /// `bench`: fewer and shorter rounds, for a first idea.
+            optional --quick
+            /// `bench`: only rows whose ids contain this.
+            repeated --only row: String
+            /// `bench`: only peers whose names contain this.
+            repeated --peer name: String
         }
     }
 }
@@ -66,6 +73,15 @@ fn run() -> Result<bool> {
         ["install"] => {
             let prefix = flags.prefix.context("install needs --prefix DIRECTORY")?;
             install::into_prefix(&workspace, &prefix)?;
+            Ok(true)
+        }
+        ["bench"] => {
+            let wishes = bench::Wishes {
+                quick: flags.quick,
+                only: flags.only,
+                peers: flags.peer,
+            };
+            bench::run(&workspace, &wishes)?;
             Ok(true)
         }
         ["ci"] => Ok(summary::run_all(&workspace, &gates::of_ci())),

@@ -68,6 +68,7 @@ pub const DEBIAN_PACKAGES: &[(&str, &[&str])] = &[
         "real programs",
         &["git", "libpython3.11-testsuite", "python3", "sqlite3"],
     ),
+    ("peers to measure against", &["libjemalloc2"]),
     ("tools from PyPI", &["python3-venv"]),
 ];
 

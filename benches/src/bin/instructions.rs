@@ -23,7 +23,7 @@ mod counted {
     use std::path::{Path, PathBuf};
     use std::process::{Command, ExitCode};
 
-    use rtl_heap_benches::contestants::{Allocator, Libc, NtHeap};
+    use rtl_heap_benches::contestants::{Allocator, Malloc, NtHeap};
     use rtl_heap_benches::library::{self, Calls, NO_SERIALIZE};
 
     /// Growth up to this part of a count is let pass.
@@ -45,7 +45,7 @@ mod counted {
             pairs(&NtHeap::create(calls, 0), count);
         }),
         ("alloc+free 64 B, libc", |_, count| {
-            pairs(&Libc(library::libc_calls()), count);
+            pairs(&Malloc(library::libc_calls()), count);
         }),
         ("alloc two, free two, 64 B, no_serialize", |calls, count| {
             merging(&NtHeap::create(calls, NO_SERIALIZE), count);
@@ -57,7 +57,7 @@ mod counted {
             sizes(&NtHeap::create(calls, 0), count);
         }),
         ("size, libc", |_, count| {
-            sizes(&Libc(library::libc_calls()), count);
+            sizes(&Malloc(library::libc_calls()), count);
         }),
         ("create+destroy, no_serialize", |calls, count| {
             for _ in 0..count {

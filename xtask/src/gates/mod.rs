@@ -74,7 +74,7 @@ pub fn named(name: &str) -> Result<Gate> {
         .with_context(|| {
             let names: Vec<_> = ALL.iter().map(|gate| gate.name).collect();
             format!(
-                "no gate is called `{name}`; there are: ci, install, {}",
+                "no gate is called `{name}`; there are: bench, ci, install, {}",
                 names.join(", ")
             )
         })
@@ -95,7 +95,10 @@ pub fn print_list() {
         "cargo xtask ci        runs all of them but `{}`",
         NOT_IN_CI.join("`, `")
     );
-    println!("cargo xtask install --prefix DIRECTORY   headers, libraries and rtlheap.pc\n");
+    println!("cargo xtask install --prefix DIRECTORY   headers, libraries and rtlheap.pc");
+    println!(
+        "cargo xtask bench [--quick] [--only ROW]... [--peer NAME]...   times, against peers\n"
+    );
     for gate in ALL {
         println!("{:<17} {}", gate.name, gate.proves);
     }

@@ -1,0 +1,160 @@
+//! The field of contestants, and the work each makes of a task.
+
+use std::env;
+use std::path::Path;
+
+use super::loops::{self, Batches, Churn, Live};
+use super::rows::{LIBC, MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_UNSERIALIZED, Task};
+use super::threads;
+use crate::contestants::{Allocator, Heaps, Malloc, MiHeaps, NtHeaps};
+use crate::library::{self, NO_SERIALIZE};
+use crate::rounds::{self, Work};
+
+/// Names and files of the peers: `NAME=FILE`, separated as in `PATH`.
+pub const PEERS_VARIABLE: &str = "RTLHEAP_PEERS";
+
+/// mimalloc v2, as xtask names its file.
+const MIMALLOC_V2: &str = "mimalloc-v2";
+
+/// How a contestant is called.
+#[derive(Clone, Copy)]
+enum Kind {
+    Nt(NtHeaps),
+    Malloc(Malloc),
+    /// mimalloc's heaps, and whether any thread may allocate from one (not so in v2).
+    Mi(MiHeaps, bool),
+}
+
+/// A contestant.
+pub struct Contestant {
+    /// Its name in tables.
+    pub name: String,
+    kind: Kind,
+}
+
+/// Everybody there is: our heaps, the C library, and the peers that [`PEERS_VARIABLE`] names. With
+/// `wanted` not empty, ours and those.
+pub fn enter(wanted: &[String]) -> Vec<Contestant> {
+    let calls = library::open();
+    let of_ours = |flags| Kind::Nt(NtHeaps { calls, flags });
+    let mut field = vec![
+        (OURS.to_owned(), of_ours(0)),
+        (OURS_UNSERIALIZED.to_owned(), of_ours(NO_SERIALIZE)),
+    ];
+    for (name, path) in peers() {
+        field.push((
+            name.clone(),
+            Kind::Malloc(Malloc(library::peer_calls(Path::new(&path)))),
+        ));
+        let every_thread = name == MIMALLOC_V3;
+        if every_thread || name == MIMALLOC_V2 {
+            let heaps = MiHeaps(library::mi_heap_calls(Path::new(&path)));
+            let name = if every_thread {
+                MI_HEAP_V3
+            } else {
+                "mi_heap-v2"
+            };
+            field.push((name.to_owned(), Kind::Mi(heaps, every_thread)));
+        }
+    }
+    field.push((LIBC.to_owned(), Kind::Malloc(Malloc(library::libc_calls()))));
+    let field = field
+        .into_iter()
+        .map(|(name, kind)| Contestant { name, kind });
+    let is_wanted = |name: &str| {
+        name == OURS
+            || wanted.is_empty()
+            || wanted.iter().any(|wanted| name.contains(wanted.as_str()))
+    };
+    field
+        .filter(|contestant| is_wanted(&contestant.name))
+        .collect()
+}
+
+fn peers() -> Vec<(String, String)> {
+    let listed = env::var(PEERS_VARIABLE).unwrap_or_default();
+    let pairs = listed.split(':').filter_map(|entry| entry.split_once('='));
+    pairs
+        .map(|(name, path)| (name.to_owned(), path.to_owned()))
+        .collect()
+}
+
+impl Contestant {
+    /// The task as this contestant's work, with heaps and blocks of its own; `None` if it cannot.
+    pub fn work(&self, task: Task) -> Option<Work> {
+        let wants_heaps = matches!(task, Task::Create { .. } | Task::InTurn { .. });
+        match self.kind {
+            Kind::Nt(heaps) if wants_heaps => on_heaps(heaps, task),
+            Kind::Nt(heaps) if heaps.flags & NO_SERIALIZE == 0 || !wants_threads(task) => {
+                on_allocator(heaps.create(), task)
+            }
+            Kind::Nt(_) => None,
+            Kind::Malloc(malloc) => on_allocator(malloc, task),
+            Kind::Mi(heaps, _) if wants_heaps => on_heaps(heaps, task),
+            Kind::Mi(heaps, true) => on_allocator(heaps.create(), task),
+            Kind::Mi(_, false) => None,
+        }
+    }
+}
+
+fn wants_threads(task: Task) -> bool {
+    matches!(
+        task,
+        Task::SharedPairs { .. } | Task::ProducerConsumer { .. }
+    )
+}
+
+/// Work on one allocator.
+fn on_allocator<A: Allocator>(allocator: A, task: Task) -> Option<Work> {
+    Some(match task {
+        Task::Pairs { size, live } => {
+            let mut live = Live::new(allocator, size, live);
+            rounds::timed(move |count| live.pairs(size, count))
+        }
+        Task::TouchedPairs { size, live } => {
+            let mut live = Live::new(allocator, size, live);
+            rounds::timed(move |count| live.touched_pairs(size, count))
+        }
+        Task::Batches(order) => {
+            let mut batches = Batches::new(allocator, order);
+            let mut timed = rounds::timed(move |count| batches.run(64, count));
+            Box::new(move |count| {
+                let rounded = Batches::<A>::rounded(count);
+                (timed(count) as f64 * count as f64 / rounded as f64) as u64
+            })
+        }
+        Task::Churn { sizes, live } => {
+            let mut churn = Churn::new(allocator, sizes, live);
+            rounds::timed(move |count| churn.run(count))
+        }
+        Task::SharedPairs { threads } => Box::new(threads::shared_pairs(allocator, threads, 64)),
+        Task::ProducerConsumer { size } => Box::new(threads::producer_consumer(allocator, size)),
+        Task::Growth { to, steps } => {
+            let mut live = Live::new(allocator, 64, 100);
+            rounds::timed(move |count| live.growths(to, steps, count))
+        }
+        Task::Size => {
+            let mut live = Live::new(allocator, 64, 100);
+            rounds::timed(move |count| live.sizes(count))
+        }
+        Task::Validate => {
+            let mut live = Live::new(allocator, 64, 100);
+            rounds::timed(move |count| live.validations(count))
+        }
+        Task::Create { .. } | Task::InTurn { .. } => return None,
+    })
+}
+
+/// Work that makes heaps.
+fn on_heaps<H: Heaps>(heaps: H, task: Task) -> Option<Work> {
+    Some(match task {
+        Task::Create { blocks } => {
+            rounds::timed(move |count| loops::creations(&heaps, blocks, count))
+        }
+        Task::InTurn { heaps: how_many } => {
+            let heaps: Vec<_> = (0..how_many).map(|_| heaps.create()).collect();
+            rounds::timed(move |count| loops::in_turn(&heaps, count))
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,259 @@
+//! The measured loops of several threads. The threads live as long as the contestant's work does,
+//! wait between the stretches, and each reads its own CPU clock around what is measured, so that
+//! waiting for one another is not counted.
+
+use std::hint;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::thread::{self, JoinHandle};
+
+use super::loops::{allocate_and_write, pairs};
+use crate::clock::thread_ns;
+use crate::contestants::Allocator;
+
+/// Threads that do a job each time they are told.
+struct Crew {
+    orders: Vec<Sender<u64>>,
+    reports: Receiver<u64>,
+    members: Vec<JoinHandle<()>>,
+}
+
+impl Crew {
+    /// A thread per job. A job is given the number of operations and returns nanoseconds.
+    fn new(jobs: Vec<Box<dyn FnMut(u64) -> u64 + Send>>) -> Crew {
+        let (report, reports) = channel();
+        let mut orders = Vec::new();
+        let mut members = Vec::new();
+        for mut job in jobs {
+            let (order, inbox) = channel();
+            let report = report.clone();
+            orders.push(order);
+            members.push(thread::spawn(move || {
+                for count in inbox {
+                    if report.send(job(count)).is_err() {
+                        return;
+                    }
+                }
+            }));
+        }
+        Crew {
+            orders,
+            reports,
+            members,
+        }
+    }
+
+    /// Every member does `count` operations; the sum of their nanoseconds.
+    fn run(&self, count: u64) -> u64 {
+        for order in &self.orders {
+            order.send(count).expect("a member waits for orders");
+        }
+        let reports = self.orders.iter().map(|_| self.reports.recv());
+        reports.map(|ns| ns.expect("a member reports")).sum()
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.orders.clear();
+        for member in self.members.drain(..) {
+            // A member that panicked has said so.
+            let _ = member.join();
+        }
+    }
+}
+
+/// All at once: nobody starts before everybody is there, and nobody sleeps meanwhile if the
+/// others come soon.
+struct Start {
+    members: usize,
+    arrived: AtomicUsize,
+}
+
+impl Start {
+    fn new(members: usize) -> Start {
+        Start {
+            members,
+            arrived: AtomicUsize::new(0),
+        }
+    }
+
+    fn wait(&self) {
+        let mine = self.arrived.fetch_add(1, Ordering::AcqRel);
+        let everybody = (mine / self.members + 1) * self.members;
+        let mut spins = 0_u32;
+        // Pairs with the AcqRel above.
+        while self.arrived.load(Ordering::Acquire) < everybody {
+            spins += 1;
+            if spins.is_multiple_of(1_000) {
+                thread::yield_now();
+            } else {
+                hint::spin_loop();
+            }
+        }
+    }
+}
+
+/// Each of `threads` threads runs pairs of `size` bytes on the same allocator. An operation is a
+/// pair by each thread, its time the threads' mean.
+pub fn shared_pairs<A: Allocator>(
+    allocator: A,
+    threads: usize,
+    size: usize,
+) -> impl FnMut(u64) -> u64 {
+    let allocator = Arc::new(allocator);
+    let start = Arc::new(Start::new(threads));
+    let jobs = (0..threads).map(|_| -> Box<dyn FnMut(u64) -> u64 + Send> {
+        let (allocator, start) = (allocator.clone(), start.clone());
+        Box::new(move |count| {
+            start.wait();
+            let before = thread_ns();
+            pairs(&*allocator, size, count);
+            thread_ns() - before
+        })
+    });
+    let crew = Crew::new(jobs.collect());
+    move |count| crew.run(count) / threads as u64
+}
+
+/// Blocks on their way from the thread that allocates to the one that frees: a few batches, each
+/// handed over whole.
+struct Belt {
+    blocks: Vec<AtomicPtr<u8>>,
+    /// Batches put on the belt, and taken from it, ever.
+    put: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Belt {
+    const BATCH: usize = 1_000;
+    const BATCHES: u64 = 4;
+
+    fn new() -> Belt {
+        let places = Self::BATCH * Self::BATCHES as usize;
+        Belt {
+            blocks: (0..places)
+                .map(|_| AtomicPtr::new(ptr::null_mut()))
+                .collect(),
+            put: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+        }
+    }
+
+    fn batch(&self, number: u64) -> &[AtomicPtr<u8>] {
+        let first = (number % Self::BATCHES) as usize * Self::BATCH;
+        &self.blocks[first..first + Self::BATCH]
+    }
+
+    /// Waits until `ready` says so.
+    fn wait(ready: impl Fn() -> bool) {
+        while !ready() {
+            thread::yield_now();
+        }
+    }
+
+    fn produce<A: Allocator>(&self, allocator: &A, size: usize, batches: u64) -> u64 {
+        let mut ns = 0;
+        for _ in 0..batches {
+            // Pairs with the release in `consume`; `put` is this thread's own.
+            let number = self.put.load(Ordering::Relaxed);
+            Self::wait(|| number - self.taken.load(Ordering::Acquire) < Self::BATCHES);
+            let before = thread_ns();
+            for place in self.batch(number) {
+                // Relaxed: the batch is published as a whole.
+                place.store(allocate_and_write(allocator, size), Ordering::Relaxed);
+            }
+            ns += thread_ns() - before;
+            self.put.store(number + 1, Ordering::Release);
+        }
+        ns
+    }
+
+    fn consume<A: Allocator>(&self, allocator: &A, batches: u64) -> u64 {
+        let mut ns = 0;
+        for _ in 0..batches {
+            // Pairs with the release in `produce`; `taken` is this thread's own.
+            let number = self.taken.load(Ordering::Relaxed);
+            Self::wait(|| self.put.load(Ordering::Acquire) > number);
+            let before = thread_ns();
+            for place in self.batch(number) {
+                let block = place.load(Ordering::Relaxed);
+                // SAFETY: a consumer reads what it was sent; the producer wrote a word and has
+                // let go of the block.
+                hint::black_box(unsafe { block.cast::<u64>().read() });
+                // SAFETY: (1) it is ours now.
+                unsafe { allocator.free(block) };
+            }
+            ns += thread_ns() - before;
+            self.taken.store(number + 1, Ordering::Release);
+        }
+        ns
+    }
+}
+
+/// One thread allocates and writes to blocks of `size` bytes, another reads and frees them. An
+/// operation is a block, its time that of both threads; counts are rounded up to whole batches.
+pub fn producer_consumer<A: Allocator>(allocator: A, size: usize) -> impl FnMut(u64) -> u64 {
+    let allocator = Arc::new(allocator);
+    let belt = Arc::new(Belt::new());
+    let there = Arc::new(Barrier::new(2));
+    let (giver, taker) = (allocator.clone(), allocator);
+    let (from, to) = (belt.clone(), belt);
+    let (first, second) = (there.clone(), there);
+    let crew = Crew::new(vec![
+        Box::new(move |batches| {
+            first.wait();
+            from.produce(&*giver, size, batches)
+        }),
+        Box::new(move |batches| {
+            second.wait();
+            to.consume(&*taker, batches)
+        }),
+    ]);
+    move |count| {
+        let batches = count.div_ceil(Belt::BATCH as u64);
+        // The caller divides by `count`.
+        let ns = crew.run(batches) as f64;
+        (ns * count as f64 / (batches * Belt::BATCH as u64) as f64) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicI64;
+
+    use super::*;
+
+    /// Counts blocks, which are words of Rust's own allocator.
+    struct Counting(&'static AtomicI64);
+
+    impl Allocator for Counting {
+        fn allocate(&self, _size: usize) -> *mut u8 {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Box::into_raw(Box::new(0_u64)).cast()
+        }
+        unsafe fn reallocate(&self, block: *mut u8, _size: usize) -> *mut u8 {
+            block
+        }
+        unsafe fn free(&self, block: *mut u8) {
+            // SAFETY: it was a box of this type, and the caller has let go of it.
+            drop(unsafe { Box::from_raw(block.cast::<u64>()) });
+            self.0.fetch_add(-1, Ordering::SeqCst);
+        }
+        unsafe fn size(&self, _block: *mut u8) -> usize {
+            8
+        }
+    }
+
+    #[test]
+    fn every_block_that_is_produced_is_consumed() {
+        static LIVE: AtomicI64 = AtomicI64::new(0);
+        let mut run = producer_consumer(Counting(&LIVE), 64);
+        for count in [1, 999, 20_000] {
+            run(count);
+            assert_eq!(LIVE.load(Ordering::SeqCst), 0);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask bench`: builds the peers and our libraries, then runs the measuring programs.
+//!
+//! This is no gate: a time proves nothing about the next machine. What counts as met is printed and
+//! written to `target/bench`; [`crate::gates`] has the gate that compares instruction counts.
+
+mod peers;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+
+/// What the command line asks for.
+pub struct Wishes {
+    /// Fewer and shorter rounds.
+    pub quick: bool,
+    /// Only rows whose ids contain one of these.
+    pub only: Vec<String>,
+    /// Only peers whose names contain one of these.
+    pub peers: Vec<String>,
+}
+
+/// glibc reserves little room for libraries that are opened later and want the fastest kind of
+/// thread-local storage; jemalloc alone needs more.
+const ROOM_FOR_TLS: (&str, &str) = ("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=16384");
+
+/// Runs all of it.
+pub fn run(workspace: &Workspace, wishes: &Wishes) -> Result<()> {
+    let peers = peers::build(workspace)?;
+    workspace
+        .cargo()
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "-p",
+            "rtl-heap-c",
+            "-p",
+            "rtl-heap-benches",
+        ])
+        .run()?;
+    let release = workspace.native_target_dir().join("release");
+    micro(workspace, &release, &peers, wishes)
+}
+
+fn micro(
+    workspace: &Workspace,
+    release: &Path,
+    peers: &[peers::Peer],
+    wishes: &Wishes,
+) -> Result<()> {
+    let listed: Vec<_> = peers
+        .iter()
+        .map(|peer| format!("{}={}", peer.name, peer.library.display()))
+        .collect();
+    let quick = wishes.quick.then_some("--quick");
+    let only = wishes.only.iter().flat_map(|row| ["--only", row]);
+    let chosen = wishes.peers.iter().flat_map(|peer| ["--peer", peer]);
+    workspace
+        .command(release.join("micro"))
+        .env("RTLHEAP_PEERS", listed.join(":"))
+        .env("RTLHEAP_LIBRARY", release.join("librtlheap.so"))
+        .env(ROOM_FOR_TLS.0, ROOM_FOR_TLS.1)
+        .args(quick)
+        .args(only)
+        .args(chosen)
+        .quiet()
+        .run()?;
+    Ok(())
+}
