@@ -114,6 +114,34 @@ RTLHEAP_FN(BOOLEAN, RtlSetUserFlagsHeap,
            (PVOID HeapHandle, ULONG Flags, PVOID BaseAddress, ULONG UserFlagsReset,
             ULONG UserFlagsSet));
 
+/*
+ * Tags: names to count blocks under, for heaps with tagging (FLG_HEAP_ENABLE_TAGGING, or created
+ * with HEAP_TAGGING_ENABLED and HEAP_SKIP_VALIDATION_CHECKS). RtlCreateTagHeap returns the first
+ * new tag as it goes into the flags of an allocation, or 0; the others follow in steps of
+ * 1 << HEAP_TAG_SHIFT. A NULL heap stands for the process, whose tags all heaps count for. Blocks
+ * without a tag count for HEAP_PSEUDO_TAG_FLAG and the number of granules of the block: 1 to 127, 0
+ * for more, 128 for blocks with a reservation of their own.
+ */
+#ifndef HEAP_GLOBAL_TAG
+#define HEAP_GLOBAL_TAG 0x0800
+#endif
+#define HEAP_TAGGING_ENABLED 0x04000000
+#ifndef HEAP_SKIP_VALIDATION_CHECKS
+#define HEAP_SKIP_VALIDATION_CHECKS 0x10000000
+#endif
+
+typedef struct _RTL_HEAP_TAG_INFO {
+    ULONG NumberOfAllocations;
+    ULONG NumberOfFrees;
+    SIZE_T BytesAllocated; /* asked for, in blocks that live */
+} RTL_HEAP_TAG_INFO, *PRTL_HEAP_TAG_INFO;
+
+RTLHEAP_FN(ULONG, RtlCreateTagHeap,
+           (PVOID HeapHandle, ULONG Flags, PCWSTR TagPrefix, PCWSTR TagNames));
+RTLHEAP_FN(PWSTR, RtlQueryTagHeap,
+           (PVOID HeapHandle, ULONG Flags, USHORT TagIndex, BOOLEAN ResetCounters,
+            PRTL_HEAP_TAG_INFO TagInfo));
+
 /* Several blocks of one size; both return how many. */
 RTLHEAP_FN(ULONG, RtlMultipleAllocateHeap,
            (PVOID HeapHandle, ULONG Flags, SIZE_T Size, ULONG Count, PVOID *Array));
@@ -156,13 +184,23 @@ typedef struct _RTL_HEAP_ENTRY {
     USHORT Flags; /* RTL_HEAP_* */
     USHORT AllocatorBackTraceIndex;
     union {
-        SIZE_T Settable;
+        SIZE_T Settable; /* a block with a user value */
+        ULONG Tag;       /* a block with a tag and no user value */
         struct {
             SIZE_T CommittedSize;
             PVOID FirstBlock;
         } Region;
     } u;
 } RTL_HEAP_ENTRY, *PRTL_HEAP_ENTRY;
+
+typedef struct _RTL_HEAP_TAG {
+    ULONG NumberOfAllocations;
+    ULONG NumberOfFrees;
+    SIZE_T BytesAllocated;
+    USHORT TagIndex;
+    USHORT CreatorBackTraceIndex;
+    WCHAR TagName[24];
+} RTL_HEAP_TAG, *PRTL_HEAP_TAG;
 
 typedef struct _RTL_HEAP_INFORMATION {
     PVOID BaseAddress;
@@ -176,7 +214,7 @@ typedef struct _RTL_HEAP_INFORMATION {
     ULONG NumberOfPseudoTags;
     ULONG PseudoTagGranularity;
     ULONG Reserved[5];
-    PVOID Tags;
+    PRTL_HEAP_TAG Tags; /* the heap's own, then the pseudo tags */
     PRTL_HEAP_ENTRY Entries;
 } RTL_HEAP_INFORMATION, *PRTL_HEAP_INFORMATION;
 
@@ -225,7 +263,25 @@ RTLHEAP_FN(NTSTATUS, RtlQueryProcessHeapInformation, (PRTL_DEBUG_INFORMATION Buf
 
 /* Classes that the SDK does not publish. */
 #define HeapExtendedInformation ((HEAP_INFORMATION_CLASS)2) /* HEAP_EXTENDED_INFORMATION, asked */
+#define HeapTaggingInformation ((HEAP_INFORMATION_CLASS)4) /* RTLP_HEAP_TAGGING_INFO, asked */
 #define HeapMemoryLimit ((HEAP_INFORMATION_CLASS)6) /* SIZE_T: bytes committed at most; 0 no limit */
+
+#define HeapTag ((HEAP_INFORMATION_CLASS)7) /* ULONG64: a number the program keeps with the heap */
+
+/* The Id of a tag: its index (RtlQueryTagHeap) in Data1, zero the rest. */
+typedef struct _RTLP_TAG_INFO {
+    GUID Id;
+    SIZE_T CurrentAllocatedBytes;
+} RTLP_TAG_INFO, *PRTLP_TAG_INFO;
+
+/* Set Version to 1 and the rest of the head to zero. */
+typedef struct _RTLP_HEAP_TAGGING_INFO {
+    USHORT Version;
+    USHORT Flags;
+    HANDLE ProcessHandle;
+    SIZE_T EntriesCount;      /* out: how many there are */
+    RTLP_TAG_INFO Entries[1]; /* as many as fit into the buffer */
+} RTLP_HEAP_TAGGING_INFO, *PRTLP_HEAP_TAGGING_INFO;
 
 typedef struct _PROCESS_HEAP_INFORMATION {
     SIZE_T ReserveSize;
@@ -490,6 +546,8 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *op
 #define RtlGetUserInfoHeap rtlheap_RtlGetUserInfoHeap
 #define RtlSetUserValueHeap rtlheap_RtlSetUserValueHeap
 #define RtlSetUserFlagsHeap rtlheap_RtlSetUserFlagsHeap
+#define RtlCreateTagHeap rtlheap_RtlCreateTagHeap
+#define RtlQueryTagHeap rtlheap_RtlQueryTagHeap
 #define RtlMultipleAllocateHeap rtlheap_RtlMultipleAllocateHeap
 #define RtlMultipleFreeHeap rtlheap_RtlMultipleFreeHeap
 #define RtlCompactHeap rtlheap_RtlCompactHeap

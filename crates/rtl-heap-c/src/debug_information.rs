@@ -12,6 +12,7 @@ use crate::exports::exports;
 use crate::last_error::fail;
 use crate::pin::pin_layout;
 use crate::rtl::{handle, pointer};
+use crate::tags::{PRTL_HEAP_TAG, RTL_HEAP_TAG};
 use crate::types::{BOOLEAN, HANDLE, NTSTATUS, PVOID, SIZE_T, ULONG, ULONG_PTR};
 
 /// What is known of a process; its lists lie behind it in one buffer.
@@ -103,7 +104,7 @@ pub struct RTL_HEAP_INFORMATION {
     /// Zero.
     pub Reserved: [ULONG; 5],
     /// Tags.
-    pub Tags: PVOID,
+    pub Tags: PRTL_HEAP_TAG,
     /// Regions, ranges and blocks, as a walk has them.
     pub Entries: PRTL_HEAP_ENTRY,
 }
@@ -128,6 +129,8 @@ pub struct RTL_HEAP_ENTRY {
 pub union RTL_HEAP_ENTRY_DETAILS {
     /// A block's user value.
     pub Settable: SIZE_T,
+    /// A block's tag, if it has one and no user value.
+    pub Tag: ULONG,
     /// Of a region.
     pub Region: RTL_HEAP_ENTRY_REGION,
 }
@@ -219,6 +222,9 @@ fn heap_entry(entry: &WalkEntry) -> RTL_HEAP_ENTRY {
                 FirstBlock: ptr::with_exposed_provenance_mut(region.first_block),
             },
         },
+        None if entry.settable == 0 && entry.tag != 0 => RTL_HEAP_ENTRY_DETAILS {
+            Tag: entry.tag.into(),
+        },
         None => RTL_HEAP_ENTRY_DETAILS {
             Settable: entry.settable,
         },
@@ -265,6 +271,37 @@ unsafe fn add_entries(
     }
 }
 
+/// Adds the tags of a heap to the buffer, one behind the other.
+///
+/// # Safety
+/// 1. As for [`take`]; `heap` points into the buffer.
+unsafe fn add_tags(
+    info: PRTL_DEBUG_INFORMATION,
+    heap: *mut RTL_HEAP_INFORMATION,
+    base: nt::HeapHandle,
+) -> Result<(), Status> {
+    let mut result = Ok(());
+    nt::for_each_tag(Some(base), |tag| {
+        if result.is_err() {
+            return;
+        }
+        // SAFETY: (1).
+        unsafe {
+            result = take(info, size_of::<RTL_HEAP_TAG>()).map(|at| {
+                let at = at.cast::<RTL_HEAP_TAG>();
+                at.write(tag.into());
+                if (*heap).Tags.is_null() {
+                    (*heap).Tags = at;
+                    (*heap).NumberOfPseudoTags = nt::PSEUDO_TAGS as ULONG;
+                    (*heap).PseudoTagGranularity = nt::PSEUDO_TAG_GRANULARITY as ULONG;
+                }
+                (*heap).NumberOfTags += 1;
+            });
+        }
+    })?;
+    result
+}
+
 /// # Safety
 /// 1. As for [`take`]; `heap` points into the buffer.
 unsafe fn describe(
@@ -281,6 +318,10 @@ unsafe fn describe(
         (*heap).EntryOverhead = ENTRY_OVERHEAD;
         (*heap).BytesAllocated = sums.allocated;
         (*heap).BytesCommitted = sums.committed;
+    }
+    if flags & RTL_QUERY_PROCESS_HEAP_TAGS != 0 {
+        // SAFETY: (1).
+        unsafe { add_tags(info, heap, base) }?;
     }
     let all = flags & RTL_QUERY_PROCESS_HEAP_ENTRIES != 0;
     if !all && flags & RTL_QUERY_PROCESS_HEAP_SEGMENTS == 0 {
@@ -389,7 +430,7 @@ exports! { nt:
         released.err().unwrap_or(Status::SUCCESS).0
     }
 
-    /// Fills in `Heaps` as `Flags` say: sums (0x4), every entry (0x10), or regions only (0x200), of
+    /// Fills in `Heaps` as `Flags` say: sums (0x4), tags (0x8), every entry (0x10), or regions only (0x200), of
     /// `SpecificHeap` or of all heaps.
     ///
     /// `STATUS_NO_MEMORY` if the buffer is too small; `STATUS_INVALID_PARAMETER` for NULL;

@@ -14,6 +14,7 @@ use crate::extended;
 use crate::last_error::fail;
 use crate::pin::pin_layout;
 use crate::rtl::handle;
+use crate::tagging;
 use crate::types::{
     BOOL, DWORD, FALSE, HANDLE, HEAP_INFORMATION_CLASS, NTSTATUS, PSIZE_T, PVOID, SIZE_T, TRUE,
     ULONG,
@@ -31,8 +32,12 @@ pub mod class {
     pub const HEAP_EXTENDED_INFORMATION: HEAP_INFORMATION_CLASS = 2;
     /// `HEAP_OPTIMIZE_RESOURCES_INFORMATION`, set.
     pub const HEAP_OPTIMIZE_RESOURCES: HEAP_INFORMATION_CLASS = 3;
+    /// `RTLP_HEAP_TAGGING_INFO`, asked: bytes by tag.
+    pub const HEAP_TAGGING_INFORMATION: HEAP_INFORMATION_CLASS = 4;
     /// `SIZE_T`, asked and set: bytes that may be committed, 0 for no limit.
     pub const HEAP_MEMORY_LIMIT: HEAP_INFORMATION_CLASS = 6;
+    /// `ULONG64`, asked and set: a number the program keeps with the heap.
+    pub const HEAP_TAG: HEAP_INFORMATION_CLASS = 7;
 }
 
 /// What `HeapOptimizeResources` is given.
@@ -114,6 +119,15 @@ unsafe fn query(
             // SAFETY: (1).
             unsafe { buffer.answer::<SIZE_T>(returned, value) }
         }
+        class::HEAP_TAGGING_INFORMATION => {
+            // SAFETY: (1).
+            unsafe { tagging::query(heap, buffer.at, buffer.length, returned) }
+        }
+        class::HEAP_TAG => {
+            let value = nt::heap_tag(handle(heap))?;
+            // SAFETY: (1).
+            unsafe { buffer.answer::<u64>(returned, value) }
+        }
         _ => Err(Status::INVALID_INFO_CLASS),
     }
 }
@@ -143,6 +157,11 @@ unsafe fn set(heap: PVOID, class: HEAP_INFORMATION_CLASS, buffer: &Buffer) -> Re
             // SAFETY: (1).
             let limit = unsafe { buffer.read::<SIZE_T>() }?;
             nt::set_memory_limit(handle(heap), limit)
+        }
+        class::HEAP_TAG => {
+            // SAFETY: (1).
+            let tag = unsafe { buffer.read::<u64>() }?;
+            nt::set_heap_tag(handle(heap), tag)
         }
         _ => Ok(()),
     }

@@ -13,9 +13,10 @@
 //! | [`sums`], [`usage`] | `HeapSummary`, `RtlUsageHeap` |
 //! | [`debug_information`] | `RtlQueryProcessHeapInformation` and its buffer |
 //! | [`user_info`] | `RtlGetUserInfoHeap`, `RtlSetUserValueHeap`, `RtlSetUserFlagsHeap` |
+//! | [`tags`] | `RtlCreateTagHeap`, `RtlQueryTagHeap` |
 //! | [`multiple`] | `RtlMultipleAllocateHeap`, `RtlMultipleFreeHeap` |
 //! | [`compacting`] | `RtlCompactHeap`, `HeapCompact` |
-//! | [`information`], [`extended`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
+//! | [`information`], [`extended`], [`tagging`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
 //! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
 //! | [`resource`] | `ExInitializeResourceLite` and its companions, for the parameter `Lock` |
@@ -49,6 +50,8 @@ pub mod resource;
 mod routine;
 pub mod rtl;
 pub mod sums;
+pub mod tagging;
+pub mod tags;
 pub mod types;
 pub mod usage;
 pub mod user_info;
@@ -75,6 +78,7 @@ pub fn exports() -> impl Iterator<Item = &'static Export> {
         resource::EXPORTS,
         rtl::EXPORTS,
         sums::EXPORTS,
+        tags::EXPORTS,
         usage::EXPORTS,
         vm_face::EXPORTS,
         vm_operations::EXPORTS,

@@ -23,6 +23,14 @@ pub type UINT = u32;
 pub type LOGICAL = u32;
 /// An NT status: negative is failure.
 pub type NTSTATUS = i32;
+/// 16-bit unsigned integer.
+pub type USHORT = u16;
+/// A UTF-16 unit, on every system.
+pub type WCHAR = u16;
+/// Where a string of them is.
+pub type PWSTR = *mut WCHAR;
+/// A string of them, only read.
+pub type PCWSTR = *const WCHAR;
 /// A size in bytes.
 pub type SIZE_T = usize;
 /// Where a caller has a size.

@@ -200,7 +200,7 @@ fn rtl_entry(entry: &WalkEntry) -> RTL_HEAP_WALK_ENTRY {
         None => RTL_HEAP_WALK_ENTRY_DETAILS {
             Block: RTL_HEAP_WALK_BLOCK {
                 Settable: entry.settable,
-                TagIndex: 0,
+                TagIndex: entry.tag,
                 AllocatorBackTraceIndex: 0,
                 Reserved: [0; 2],
             },

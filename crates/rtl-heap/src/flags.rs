@@ -43,6 +43,9 @@ bitflags! {
         const CREATE_ENABLE_TRACING = 0x0002_0000;
         /// Blocks may hold code.
         const CREATE_ENABLE_EXECUTE = 0x0004_0000;
+        /// Blocks are counted by tags: `FLG_HEAP_ENABLE_TAGGING` (10.1). (NT calls the bit
+        /// `HEAP_BREAK_WHEN_OUT_OF_VM`.)
+        const TAGGING_ENABLED = 0x0400_0000;
         /// The debug wrapper is bypassed and unknown creation bits are kept.
         const SKIP_VALIDATION_CHECKS = 0x1000_0000;
         /// Every call validates the whole heap (debug heap).

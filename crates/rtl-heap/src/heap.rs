@@ -26,6 +26,7 @@ use crate::metadata;
 use crate::params::CommitRoutine;
 use crate::regions::{self, Region};
 use crate::slab::Slab;
+use crate::tags::Tags;
 use crate::units::Granules;
 
 /// What was settled at creation and never changes.
@@ -215,6 +216,8 @@ pub struct State {
     pub empty_segment: *mut Region,
     /// Sums.
     pub accounting: Accounting,
+    /// `HeapTag`: a number its user keeps with the heap.
+    pub tag: u64,
 }
 
 /// A heap. Lies in the metadata pool, out of the reach of its users' overruns.
@@ -232,6 +235,7 @@ pub struct Heap {
     /// `HeapCompatibilityInformation`: 0, or 2 once the front end is permitted or in use.
     pub compatibility: AtomicU32,
     frontend: AtomicPtr<Frontend>,
+    tags: AtomicPtr<Tags>,
     state: UnsafeCell<State>,
 }
 
@@ -271,6 +275,7 @@ impl Heap {
             (&raw mut (*heap).in_commit_routine).write(AtomicBool::new(false));
             (&raw mut (*heap).compatibility).write(AtomicU32::new(0));
             (&raw mut (*heap).frontend).write(AtomicPtr::new(ptr::null_mut()));
+            (&raw mut (*heap).tags).write(AtomicPtr::new(ptr::null_mut()));
             record.as_ref()
         }
     }
@@ -314,6 +319,33 @@ impl Heap {
     /// Where the front end is entered when it is made.
     pub fn frontend_record(&self) -> &AtomicPtr<Frontend> {
         &self.frontend
+    }
+
+    /// What a heap with tagging counts by.
+    #[inline]
+    pub fn tags(&self) -> Option<&Tags> {
+        // Relaxed: stored before the heap is published.
+        // SAFETY: the tags live as long as the heap.
+        unsafe { self.tags.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Makes a new heap one with tagging.
+    ///
+    /// # Safety
+    /// 1. Nobody else knows the heap yet.
+    pub unsafe fn set_tags(&self, tags: NonNull<Tags>) {
+        self.tags.store(tags.as_ptr(), Ordering::Relaxed);
+    }
+
+    /// Frees the tags of a heap with tagging.
+    ///
+    /// # Safety
+    /// 1. Nobody uses the heap any more.
+    pub unsafe fn destroy_tags(&self) {
+        if let Some(tags) = NonNull::new(self.tags.swap(ptr::null_mut(), Ordering::Relaxed)) {
+            // SAFETY: (1).
+            unsafe { Tags::destroy(tags) };
+        }
     }
 
     /// Frees the front end's records. Its blocks go with the heap's segments.

@@ -66,6 +66,7 @@ mod slab;
 pub mod status;
 mod sync;
 mod system_vm;
+mod tags;
 mod units;
 
 pub use face::global::ProcessHeap;

@@ -86,6 +86,10 @@ pub struct Region {
     /// segment has no slab. Changed with the heap's lock held, read without.
     slab_table: AtomicPtr<AtomicUsize>,
 
+    /// Segment of a heap with tagging: per granule the tag of the block that starts there. Null as
+    /// long as no block of the segment had one.
+    tag_table: AtomicPtr<u16>,
+
     /// Large: where the user's bytes start.
     pub user: usize,
     /// Large: bytes the caller asked for.
@@ -94,6 +98,8 @@ pub struct Region {
     pub user_value: usize,
     /// Large: `HEAP_SETTABLE_USER_VALUE` and user flags of the allocation.
     pub user_flags: u32,
+    /// Large: the block's tag, if it has one.
+    pub tag: u16,
 
     /// Segment in caller memory that was reserved through the library: the record that stands for
     /// it before and after the heap.
@@ -141,10 +147,12 @@ impl Region {
             starts,
             pages,
             slab_table: AtomicPtr::new(ptr::null_mut()),
+            tag_table: AtomicPtr::new(ptr::null_mut()),
             user: 0,
             requested: 0,
             user_value: 0,
             user_flags: 0,
+            tag: 0,
             caller: ptr::null_mut(),
             range_next: AtomicPtr::new(ptr::null_mut()),
             mapped: false,
@@ -164,6 +172,10 @@ impl Region {
         if let Some(table) = NonNull::new(record.slab_table.load(Ordering::Relaxed)) {
             // SAFETY: (1); it came from `allocate` with this size.
             unsafe { metadata::free(table.cast(), record.slab_table_bytes()) };
+        }
+        if let Some(table) = NonNull::new(record.tag_table.load(Ordering::Relaxed)) {
+            // SAFETY: (1); it came from `allocate` with this size.
+            unsafe { metadata::free(table.cast(), record.tag_table_bytes()) };
         }
         record.starts.destroy();
         record.pages.destroy();
@@ -192,6 +204,41 @@ impl Region {
                 .store(table.as_ptr().cast(), Ordering::Release);
         }
         true
+    }
+
+    fn tag_table_bytes(&self) -> usize {
+        self.size.div_ceil(GRANULE) * size_of::<u16>()
+    }
+
+    /// Remembers the tag of the block that starts at `address`. False without memory for one that is
+    /// not 0. The heap's lock is held.
+    pub fn set_tag(&self, address: usize, tag: u16) -> bool {
+        // Relaxed: the heap's lock orders it.
+        let mut table = self.tag_table.load(Ordering::Relaxed);
+        if table.is_null() {
+            if tag == 0 {
+                return true;
+            }
+            let Some(memory) = metadata::allocate(self.tag_table_bytes()) else {
+                return false;
+            };
+            table = memory.as_ptr().cast();
+            self.tag_table.store(table, Ordering::Relaxed);
+        }
+        // SAFETY: the table has an entry for each granule of the region.
+        unsafe { table.add(self.granule(address)).write(tag) };
+        true
+    }
+
+    /// The tag of the block that starts at `address`, which lies in the region; 0 for none. The
+    /// heap's lock is held.
+    pub fn tag_at(&self, address: usize) -> u16 {
+        let table = self.tag_table.load(Ordering::Relaxed);
+        if table.is_null() {
+            return 0;
+        }
+        // SAFETY: the table has an entry for each granule of the region.
+        unsafe { table.add(self.granule(address)).read() }
     }
 
     /// Names `slab` as the owner of the pages of `address..address + bytes`; 0 for none. The

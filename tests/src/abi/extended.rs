@@ -147,10 +147,28 @@ pub struct RTL_HEAP_INFORMATION {
     pub PseudoTagGranularity: u32,
     /// Zero.
     pub Reserved: [u32; 5],
-    /// Tags.
-    pub Tags: *mut c_void,
+    /// Tags: the heap's own, then the pseudo tags.
+    pub Tags: *const RTL_HEAP_TAG,
     /// Entries.
     pub Entries: *const RTL_HEAP_ENTRY,
+}
+
+/// What was counted under a tag.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RTL_HEAP_TAG {
+    /// Blocks allocated.
+    pub NumberOfAllocations: u32,
+    /// Of them, freed.
+    pub NumberOfFrees: u32,
+    /// Requested bytes of those that live.
+    pub BytesAllocated: usize,
+    /// Its index.
+    pub TagIndex: u16,
+    /// The stack that defined it.
+    pub CreatorBackTraceIndex: u16,
+    /// Its name.
+    pub TagName: [u16; 24],
 }
 
 /// An entry of a heap.

@@ -2,7 +2,7 @@
 
 use core::ffi::{c_char, c_void};
 
-use super::{BOOL, HANDLE, NTSTATUS};
+use super::{BOOL, BOOLEAN, HANDLE, NTSTATUS};
 
 /// What is known of an address.
 #[repr(C)]
@@ -77,6 +77,51 @@ pub struct rtlheap_failure {
 /// Told of each misuse or damage.
 pub type rtlheap_corruption_handler =
     unsafe extern "C" fn(failure: *const rtlheap_failure, context: *mut c_void);
+
+/// What was counted under a tag.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RTL_HEAP_TAG_INFO {
+    /// Blocks allocated.
+    pub NumberOfAllocations: u32,
+    /// Of them, freed.
+    pub NumberOfFrees: u32,
+    /// Requested bytes of those that live.
+    pub BytesAllocated: usize,
+}
+
+/// Creation: blocks are counted by tags.
+pub const HEAP_TAGGING_ENABLED: u32 = 0x0400_0000;
+/// Creation: bits without a meaning at creation are kept.
+pub const HEAP_SKIP_VALIDATION_CHECKS: u32 = 0x1000_0000;
+/// Process tags.
+pub const HEAP_GLOBAL_TAG: u16 = 0x0800;
+/// Pseudo tags.
+pub const HEAP_PSEUDO_TAG_FLAG: u16 = 0x8000;
+/// Where the flags of an allocation have its tag.
+pub const HEAP_TAG_SHIFT: u32 = 18;
+
+// Windows has these too; Wine only their names.
+import! { "ntdll";
+    /// Defines tags; the first one as flags of an allocation have it, or 0.
+    ///
+    /// # Safety
+    /// `TagPrefix` is NULL or a string; `TagNames` is NULL or strings, an empty one last.
+    unsafe fn RtlCreateTagHeap(
+        HeapHandle: HANDLE,
+        Flags: u32,
+        TagPrefix: *const u16,
+        TagNames: *const u16,
+    ) -> u32;
+    /// The name of a tag and what was counted under it.
+    safe fn RtlQueryTagHeap(
+        HeapHandle: HANDLE,
+        Flags: u32,
+        TagIndex: u16,
+        ResetCounters: BOOLEAN,
+        TagInfo: Option<&mut RTL_HEAP_TAG_INFO>,
+    ) -> *const u16;
+}
 
 import! { "rtlheap";
     /// Makes a resource ready for use.

@@ -48,6 +48,14 @@ typedef char CHAR, *PCHAR;
 typedef uint16_t WORD, *PWORD, *LPWORD;
 typedef uint16_t USHORT, *PUSHORT;
 typedef int16_t SHORT, *PSHORT;
+/* UTF-16, whatever wchar_t is: u"text" in C11 and C++11. */
+#if defined(__cplusplus) && __cplusplus >= 201103L
+typedef char16_t WCHAR, *PWSTR;
+typedef const char16_t *PCWSTR;
+#else
+typedef uint16_t WCHAR, *PWSTR;
+typedef const uint16_t *PCWSTR;
+#endif
 typedef int INT, *PINT, *LPINT;
 typedef unsigned int UINT, *PUINT;
 typedef int32_t LONG, *PLONG, *LPLONG;
@@ -61,10 +69,21 @@ typedef uintptr_t UINT_PTR, *PUINT_PTR;
 typedef uintptr_t ULONG_PTR, *PULONG_PTR;
 typedef uintptr_t DWORD_PTR, *PDWORD_PTR;
 typedef size_t SIZE_T, *PSIZE_T;
+typedef uint64_t ULONG64, *PULONG64;
 typedef ptrdiff_t SSIZE_T, *PSSIZE_T;
 typedef void *PVOID, *LPVOID;
 typedef const void *LPCVOID;
 typedef void *HANDLE, **PHANDLE, **LPHANDLE;
+
+#ifndef GUID_DEFINED
+#define GUID_DEFINED
+typedef struct _GUID {
+    ULONG Data1;
+    USHORT Data2;
+    USHORT Data3;
+    UCHAR Data4[8];
+} GUID;
+#endif
 
 #ifndef VOID
 #define VOID void

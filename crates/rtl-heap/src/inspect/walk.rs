@@ -62,6 +62,8 @@ pub struct WalkEntry {
     pub flags: WalkFlags,
     /// The user value, 0 for a block without one.
     pub settable: usize,
+    /// The tag, 0 for a block without one.
+    pub tag: u16,
     /// What is said of a region.
     pub region: Option<WalkRegion>,
 }
@@ -347,6 +349,7 @@ unsafe fn block_entry(
         index: index_of(record),
         flags: WalkFlags::BUSY | user_flags(extras::call_flags(block.entry.flags)),
         settable,
+        tag: record.tag_at(address),
         region: None,
     })
 }
@@ -398,6 +401,7 @@ unsafe fn slot_entry(
         index: index_of(record),
         flags: WalkFlags::LFH_ALLOC | busy,
         settable: 0,
+        tag: 0,
         region: None,
     }
 }
@@ -416,6 +420,7 @@ fn free_entry(block: &Block, from: usize) -> WalkEntry {
         index: index_of(unsafe { block.region.as_ref() }),
         flags: WalkFlags::empty(),
         settable: 0,
+        tag: 0,
         region: None,
     }
 }
@@ -451,6 +456,7 @@ fn range_entry(region: NonNull<Region>, start: usize, end: usize) -> WalkEntry {
         index: index_of(unsafe { region.as_ref() }),
         flags: WalkFlags::UNCOMMITTED_RANGE,
         settable: 0,
+        tag: 0,
         region: None,
     }
 }
@@ -467,6 +473,7 @@ unsafe fn region_entry(region: NonNull<Region>) -> WalkEntry {
         index: index_of(record),
         flags: WalkFlags::SEGMENT,
         settable: 0,
+        tag: 0,
         region: Some(WalkRegion {
             committed: record.committed,
             uncommitted: record.size - record.committed,
@@ -494,6 +501,7 @@ unsafe fn large_entry(region: *const Region) -> Result<WalkEntry, Status> {
             | WalkFlags::SETTABLE_VALUE
             | user_flags(asked),
         settable: record.user_value,
+        tag: record.tag,
         region: None,
     })
 }

@@ -20,6 +20,7 @@ use crate::params::HeapParameters;
 use crate::regions::{self, Backing, Region, RegionKind};
 use crate::status::Status;
 use crate::system_vm::system_vm;
+use crate::tags::Tags;
 use crate::units::{ALLOCATION_GRANULARITY, GRANULE, Granules, PAGE, round_up};
 
 /// What a new heap is to be like: the parameters of `RtlCreateHeap`, the limits its zeros stand
@@ -117,6 +118,13 @@ pub unsafe fn create(
     // SAFETY: the record is ours, zeroed, large and aligned enough (metadata is 32-aligned).
     let heap = unsafe { Heap::write(record, first.base, settings, key, lock) };
     write_header(heap, &first);
+    // SAFETY: nobody else knows the heap yet.
+    if !unsafe { tag(heap) } {
+        undo(&heap.settings, &first);
+        // SAFETY: nothing refers to it.
+        unsafe { metadata::free(record.cast(), size_of::<Heap>()) };
+        return Err(Status::NO_MEMORY);
+    }
     // SAFETY: nobody else knows the heap yet, and the extent was just made ready.
     match unsafe { segment::adopt(heap, heap.state(), &first) } {
         Ok(_) if enlist(heap) => return Ok(heap),
@@ -125,9 +133,32 @@ pub unsafe fn create(
         Err(_) => undo(&heap.settings, &first),
     }
     // SAFETY: nothing refers to it.
-    unsafe { metadata::free(record.cast(), size_of::<Heap>()) };
+    unsafe {
+        heap.destroy_tags();
+        metadata::free(record.cast(), size_of::<Heap>());
+    }
     Err(Status::NO_MEMORY)
 }
+
+/// Gives a heap with tagging what it counts by. False without memory.
+///
+/// # Safety
+/// 1. Nobody else knows the heap yet.
+unsafe fn tag(heap: &Heap) -> bool {
+    if !heap.settings.flags.contains(HeapFlags::TAGGING_ENABLED) {
+        return true;
+    }
+    let Some(tags) = Tags::create() else {
+        return false;
+    };
+    // SAFETY: (1).
+    unsafe { heap.set_tags(tags) };
+    true
+}
+
+/// Flags besides those for debugging with which freed blocks are not parked, nor served by the front
+/// end: a parked block, and a slot, has no tag.
+const NOT_PARKED: HeapFlags = HeapFlags::CREATE_ALIGN_16.union(HeapFlags::TAGGING_ENABLED);
 
 /// Fills zeros from the limits and clamps (2.4). `None` when a size overflows.
 fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> Option<Settings> {
@@ -143,7 +174,7 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
         ALLOCATION_GRANULARITY,
     )?;
     let maximum = or(given.maximum_allocation_size, isize::MAX as usize);
-    let parks = !flags.intersects(HeapFlags::DEBUGGING | HeapFlags::CREATE_ALIGN_16)
+    let parks = !flags.intersects(HeapFlags::DEBUGGING | NOT_PARKED)
         && given.commit_routine.is_none()
         && maximum >= Lookaside::LARGEST.bytes();
     let threshold = Granules::exactly(round_up(threshold, GRANULE)?)?;

@@ -27,7 +27,10 @@ pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
         unsafe { segment::discard(heap, region) };
     }
     // SAFETY: (1).
-    unsafe { heap.destroy_frontend() };
+    unsafe {
+        heap.destroy_frontend();
+        heap.destroy_tags();
+    }
     // SAFETY: (1).
     unsafe { metadata::free(NonNull::from(heap).cast(), size_of::<Heap>()) };
     Ok(())

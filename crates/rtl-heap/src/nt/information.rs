@@ -78,6 +78,33 @@ fn optimize(heap: &'static Heap) {
     }
 }
 
+/// `HeapTag`: a number its user keeps with the heap; 0 at first.
+///
+/// # Errors
+/// `INVALID_HANDLE` for what is no heap.
+///
+/// # Source
+/// Specification 9 has the class, and a member of this name and size in what is told of a heap; that
+/// it means nothing to the heap is our choice.
+pub fn heap_tag(heap: HeapHandle) -> Result<u64, Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let mut guard = heap.enter(HeapFlags::empty());
+    let (_, state) = guard.parts();
+    Ok(state.tag)
+}
+
+/// Sets [`heap_tag`].
+///
+/// # Errors
+/// `INVALID_HANDLE` for what is no heap.
+pub fn set_heap_tag(heap: HeapHandle, tag: u64) -> Result<(), Status> {
+    let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
+    let mut guard = heap.enter(HeapFlags::empty());
+    let (_, state) = guard.parts();
+    state.tag = tag;
+    Ok(())
+}
+
 /// `HeapMemoryLimit`: bytes the heap may have committed at one time; 0 for no limit.
 ///
 /// # Errors

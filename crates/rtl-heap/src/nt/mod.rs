@@ -9,6 +9,7 @@ mod extended;
 mod information;
 mod looking;
 pub mod movable;
+mod tags;
 mod user_info;
 
 use core::ptr::NonNull;
@@ -16,13 +17,18 @@ use core::sync::atomic::Ordering;
 
 pub use extended::{Item, Level, Visit, extended};
 pub use information::{
-    compatibility, memory_limit, optimize_resources, set_compatibility, set_memory_limit,
+    compatibility, heap_tag, memory_limit, optimize_resources, set_compatibility, set_heap_tag,
+    set_memory_limit,
 };
 pub use looking::{
     LARGE_INDEX, Summary, WalkEntry, WalkFlags, WalkRegion, flags, summary, validate_process_heaps,
     walk,
 };
 
+pub use tags::{
+    NAME_UNITS, PSEUDO_TAG_GRANULARITY, PSEUDO_TAGS, TAGGING, TagIndex, TagInfo, TagName,
+    create_tags, for_each_tag, query_tag, tag_name,
+};
 pub use user_info::{UserInfo, set_user_flags, set_user_value, user_info};
 
 pub use crate::lifecycle::create::CreateRequest;
@@ -140,6 +146,7 @@ pub fn allocate_aligned(
         return Err(Status::INVALID_PARAMETER);
     }
     let heap = entered_heap(heap)?;
+    let tag = TagIndex::of_call(flags);
     let flags = flags | heap.settings.force_flags;
     if alignment <= GRANULE
         && let Some(block) = ops::fast::allocate_locked(heap, flags, size)
@@ -153,6 +160,10 @@ pub fn allocate_aligned(
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
     let result = unsafe { ops::allocate::allocate(heap, state, flags, size, alignment) };
+    if let (Some(tags), Ok(block)) = (heap.tags(), &result) {
+        // SAFETY: the guard holds the lock.
+        unsafe { ops::tags::note_allocated(heap, tags, *block, tag) };
+    }
     drop(guard);
     result.map_err(conclude)
 }
@@ -177,6 +188,7 @@ pub unsafe fn reallocate(
     size: usize,
 ) -> Result<NonNull<u8>, Status> {
     let heap = entered_heap(heap)?;
+    let tag = TagIndex::of_call(flags);
     let flags = flags | heap.settings.force_flags;
     // SAFETY: (1).
     if let Some(moved) = unsafe { ops::reallocate::move_slot(heap, flags, pointer as usize, size) }
@@ -188,8 +200,14 @@ pub unsafe fn reallocate(
         return Err(Status::NO_MEMORY);
     }
     let (heap, state) = guard.parts();
-    // SAFETY: the guard holds the lock; (1).
-    let result = unsafe { ops::reallocate::reallocate(heap, state, flags, pointer as usize, size) };
+    let result = match heap.tags() {
+        // SAFETY: the guard holds the lock; (1).
+        None => unsafe { ops::reallocate::reallocate(heap, state, flags, pointer as usize, size) },
+        // SAFETY: the guard holds the lock; (1).
+        Some(tags) => unsafe {
+            ops::tags::reallocate(heap, state, tags, flags, pointer as usize, size, tag)
+        },
+    };
     drop(guard);
     result.map_err(conclude)
 }
@@ -257,8 +275,12 @@ pub unsafe fn free_the_long_way(
         return Err(Status::INVALID_PARAMETER);
     }
     let (heap, state) = guard.parts();
-    // SAFETY: the guard holds the lock; (1).
-    let result = unsafe { ops::free::free(heap, state, pointer as usize) };
+    let result = match heap.tags() {
+        // SAFETY: the guard holds the lock; (1).
+        None => unsafe { ops::free::free(heap, state, pointer as usize) },
+        // SAFETY: the guard holds the lock; (1).
+        Some(tags) => unsafe { ops::tags::free(heap, state, tags, pointer as usize) },
+    };
     drop(guard);
     result.map_err(conclude)
 }

@@ -7,4 +7,5 @@ pub mod fast;
 pub mod free;
 pub mod reallocate;
 pub mod size;
+pub mod tags;
 pub mod user_info;

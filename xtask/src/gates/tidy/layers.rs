@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["lifecycle"],
     &["backend"],
     &["heap"],
-    &["buckets", "free_index", "lookaside", "slab"],
+    &["buckets", "free_index", "lookaside", "slab", "tags"],
     &["caller_memory"],
     &["regions"],
     &["bits", "metadata"],
