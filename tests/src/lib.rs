@@ -10,6 +10,8 @@ use rtlheap as _;
 pub mod abi;
 pub mod child;
 pub mod commit;
+#[cfg(not(all(feature = "oracle", windows)))]
+pub mod debug;
 pub mod frontend;
 pub mod heap;
 pub mod last_error;

@@ -4,9 +4,10 @@
 #![cfg(not(all(feature = "oracle", windows)))]
 
 use proptest::prelude::*;
+use rtl_heap::global_flags::{self, GlobalFlags};
 use rtl_heap_tests::model::machine::{self, Machine, System};
 use rtl_heap_tests::model::operation::operations;
-use rtl_heap_tests::model::shape::{Shape, routine_shapes, shapes};
+use rtl_heap_tests::model::shape::{Shape, debug_shapes, routine_shapes, shapes};
 use rtl_heap_tests::model::subject::{Routine, Subject, set_routine};
 use rtl_heap_tests::model::{OPERATIONS, config};
 use rtl_heap_tests::serial::turn;
@@ -32,6 +33,18 @@ proptest! {
     fn a_plain_heap_lives_long(operations in operations(2 * OPERATIONS)) {
         let _turn = turn();
         machine::run(&Shape::plain(), &operations);
+    }
+
+    #[test]
+    fn a_debug_heap_keeps_its_patterns(
+        shape in debug_shapes(),
+        operations in operations(OPERATIONS),
+        validation in prop::sample::select(vec![0, 0x40, 0x80]),
+    ) {
+        let _turn = turn();
+        let before = global_flags::set(GlobalFlags::from_bits_retain(validation));
+        machine::run(&shape, &operations);
+        global_flags::set(before);
     }
 
     #[test]

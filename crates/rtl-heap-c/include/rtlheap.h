@@ -433,8 +433,10 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_raise_routine(rtlheap_raise_routine routine, 
 
 /* What was found, numbered as Windows numbers HEAP_FAILURE_TYPE. */
 #define RTLHEAP_FAILURE_ENTRY_CORRUPTION 3       /* a block's header was overwritten */
+#define RTLHEAP_FAILURE_BUFFER_OVERRUN 6         /* the bytes behind a block were overwritten */
 #define RTLHEAP_FAILURE_BLOCK_NOT_BUSY 8         /* freed twice, or never handed out */
 #define RTLHEAP_FAILURE_INVALID_ARGUMENT 9       /* the address is no block of the heap */
+#define RTLHEAP_FAILURE_USAGE_AFTER_FREE 11      /* the bytes of a free block were overwritten */
 #define RTLHEAP_FAILURE_CROSS_HEAP_OPERATION 12  /* the block belongs to another heap */
 #define RTLHEAP_FAILURE_FREE_LISTS_CORRUPTION 13 /* the links of a free block were overwritten */
 #define RTLHEAP_FAILURE_INVALID_HANDLE 19        /* the handle is no heap */
@@ -463,6 +465,27 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_corruption_handler(rtlheap_corruption_handler
  * HeapEnableTerminationOnCorruption does on Windows. It cannot be undone.
  */
 RTLHEAP_API VOID NTAPI rtlheap_enable_termination_on_corruption(VOID);
+
+/* ---- The debug heap ------------------------------------------------------------------------- */
+
+/* Bits of NtGlobalFlag that mean something to a heap, and the words of gflags for them. */
+#define RTLHEAP_FLG_HEAP_ENABLE_TAIL_CHECK 0x00000010u   /* htc */
+#define RTLHEAP_FLG_HEAP_ENABLE_FREE_CHECK 0x00000020u   /* hfc */
+#define RTLHEAP_FLG_HEAP_VALIDATE_PARAMETERS 0x00000040u /* hpc */
+#define RTLHEAP_FLG_HEAP_VALIDATE_ALL 0x00000080u        /* hvc */
+#define RTLHEAP_FLG_HEAP_ENABLE_TAGGING 0x00000800u      /* htg */
+#define RTLHEAP_FLG_USER_STACK_TRACE_DB 0x00001000u      /* ust */
+#define RTLHEAP_FLG_HEAP_DISABLE_COALESCING 0x00200000u  /* dhc */
+#define RTLHEAP_FLG_HEAP_PAGE_ALLOCS 0x02000000u         /* hpa */
+
+/*
+ * NtGlobalFlag. Before the first heap is made it is read from the environment variable
+ * RTLHEAP_GLOBAL_FLAG ("0x70", "112" or "htc,hfc,hpc"); without the variable it is that of the
+ * process on Windows, and 0 elsewhere. What is set counts for the heaps made from then on, and the
+ * value before is returned.
+ */
+RTLHEAP_API ULONG NTAPI rtlheap_global_flags(VOID);
+RTLHEAP_API ULONG NTAPI rtlheap_set_global_flags(ULONG flags);
 
 /* ---- Virtual memory ------------------------------------------------------------------------- */
 

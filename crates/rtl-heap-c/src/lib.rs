@@ -20,6 +20,7 @@
 //! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
 //! | [`resource`] | `ExInitializeResourceLite` and its companions, for the parameter `Lock` |
+//! | [`debug_heap`] | NtGlobalFlag |
 //! | [`hooks`] | raise routine, corruption handler, last-error storage, termination |
 //! | [`vm_operations`] | virtual memory from C callbacks |
 //! | [`vm_face`] | memory for the parameter `HeapBase` |
@@ -33,6 +34,7 @@
 pub mod checking;
 pub mod compacting;
 mod contain;
+pub mod debug_heap;
 pub mod debug_information;
 mod exports;
 pub mod extended;
@@ -69,6 +71,7 @@ pub fn exports() -> impl Iterator<Item = &'static Export> {
         user_info::EXPORTS,
         multiple::EXPORTS,
         compacting::EXPORTS,
+        debug_heap::EXPORTS,
         debug_information::EXPORTS,
         global::EXPORTS,
         hooks::EXPORTS,

@@ -8,10 +8,14 @@ use crate::status::Status;
 pub enum FailureKind {
     /// A block's header is damaged.
     EntryCorruption = 3,
+    /// The bytes behind a block's data were overwritten.
+    BufferOverrun = 6,
     /// The block is not in use: freed twice, or never handed out.
     BlockNotBusy = 8,
     /// The address is no block of the heap.
     InvalidArgument = 9,
+    /// The bytes of a free block were overwritten.
+    UsageAfterFree = 0xB,
     /// The block belongs to another heap.
     CrossHeapOperation = 0xC,
     /// The links of a free block are damaged.
@@ -25,6 +29,8 @@ impl FailureKind {
     pub const fn text(self) -> &'static str {
         match self {
             FailureKind::EntryCorruption => "the header of a block was overwritten",
+            FailureKind::BufferOverrun => "the bytes behind a block were overwritten",
+            FailureKind::UsageAfterFree => "the bytes of a free block were overwritten",
             FailureKind::BlockNotBusy => "the block is not in use (freed before?)",
             FailureKind::InvalidArgument => "the address is not a block of the heap",
             FailureKind::CrossHeapOperation => "the block belongs to another heap",

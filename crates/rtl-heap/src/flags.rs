@@ -43,10 +43,14 @@ bitflags! {
         const CREATE_ENABLE_TRACING = 0x0002_0000;
         /// Blocks may hold code.
         const CREATE_ENABLE_EXECUTE = 0x0004_0000;
+        /// Every block has stamps around it, or pages of its own (page heap, 10.6).
+        const PAGE_ALLOCS = 0x0100_0000;
         /// Blocks are counted by tags: `FLG_HEAP_ENABLE_TAGGING` (10.1). (NT calls the bit
         /// `HEAP_BREAK_WHEN_OUT_OF_VM`.)
         const TAGGING_ENABLED = 0x0400_0000;
-        /// The debug wrapper is bypassed and unknown creation bits are kept.
+        /// The stack of whoever allocates is remembered with the block.
+        const CAPTURE_STACK_BACKTRACES = 0x0800_0000;
+        /// Calls do not validate, whatever else is asked for, and unknown creation bits are kept.
         const SKIP_VALIDATION_CHECKS = 0x1000_0000;
         /// Every call validates the whole heap (debug heap).
         const VALIDATE_ALL_ENABLED = 0x2000_0000;
@@ -69,15 +73,33 @@ impl HeapFlags {
         .union(HeapFlags::FREE_CHECKING_ENABLED)
         .union(HeapFlags::DISABLE_COALESCE_ON_FREE)
         .union(HeapFlags::CREATE_ENABLE_TRACING)
-        .union(HeapFlags::VALIDATE_ALL_ENABLED)
-        .union(HeapFlags::VALIDATE_PARAMETERS_ENABLED);
+        .union(HeapFlags::VALIDATION)
+        .union(HeapFlags::PAGE_ALLOCS)
+        .union(HeapFlags::CAPTURE_STACK_BACKTRACES);
+
+    /// The bits that make a heap look at its blocks whenever it is called.
+    pub const VALIDATION: HeapFlags =
+        HeapFlags::VALIDATE_ALL_ENABLED.union(HeapFlags::VALIDATE_PARAMETERS_ENABLED);
+
+    /// The bits for which [`crate::verify`] takes every call of a heap.
+    pub(crate) const VERIFIED: HeapFlags = HeapFlags::TAIL_CHECKING_ENABLED
+        .union(HeapFlags::FREE_CHECKING_ENABLED)
+        .union(HeapFlags::VALIDATION)
+        .union(HeapFlags::PAGE_ALLOCS)
+        .union(HeapFlags::CAPTURE_STACK_BACKTRACES);
 
     /// The three user flags.
     pub const SETTABLE_USER_FLAGS: HeapFlags = HeapFlags::from_bits_retain(0x0000_0E00);
 
-    /// What is or-ed into the flags of every call on a heap created with `self` (1.2).
+    /// What is or-ed into the flags of every call on a heap created with `self` (1.2, 10.2): under
+    /// page heap all but two bits.
     pub const fn forced(self) -> HeapFlags {
-        const FORCED: u32 = 0x6001_007D;
+        const FORCED: u32 = 0x6801_007D;
+        const NEVER: HeapFlags =
+            HeapFlags::TAGGING_ENABLED.union(HeapFlags::DISABLE_COALESCE_ON_FREE);
+        if self.contains(HeapFlags::PAGE_ALLOCS) {
+            return self.difference(NEVER);
+        }
         HeapFlags::from_bits_retain(self.bits() & FORCED)
     }
 }

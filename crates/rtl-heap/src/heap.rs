@@ -35,8 +35,11 @@ pub struct Settings {
     pub flags: HeapFlags,
     /// Flags or-ed into those of every call.
     pub force_flags: HeapFlags,
-    /// Freed blocks are parked: no flag makes blocks larger or wants to see them go.
+    /// Freed blocks are parked: no flag makes blocks larger or wants to see them go. Every call on
+    /// a heap that does not park takes the long way.
     pub parks: bool,
+    /// A flag of the debug heap is on: calls go through [`crate::verify`]. Such a heap never parks.
+    pub verifies: bool,
     /// It parks and no call is serialised nor has its block zeroed, unless the call asks for it:
     /// the shortest path is open.
     pub alone: bool,
@@ -224,6 +227,9 @@ pub struct State {
 pub struct Heap {
     /// What users call it: the address of its first segment.
     pub handle: usize,
+    /// The same for paths that know nothing of the debug heap. For a heap that verifies a number
+    /// that is nobody's handle, so that they leave its calls alone.
+    pub plain_handle: usize,
     /// Settled at creation.
     pub settings: Settings,
     /// Secrets.
@@ -269,6 +275,9 @@ impl Heap {
                 heap as usize,
             );
             (&raw mut (*heap).handle).write(handle);
+            let odd = heap as usize | 1;
+            let plain = if settings.verifies { odd } else { handle };
+            (&raw mut (*heap).plain_handle).write(plain);
             (&raw mut (*heap).settings).write(settings);
             (&raw mut (*heap).key).write(key);
             (&raw mut (*heap).lock).write(lock);

@@ -9,6 +9,7 @@ mod imp {
     pub use rtl_platform::random::u64 as random_word;
     pub use rtl_platform::thread::id as thread_id;
     pub use rtl_platform::wait::{wait, wake_one};
+    pub use rtl_platform::{environment::read as read_environment, process::nt_global_flags};
 }
 
 #[cfg(not(feature = "os"))]
@@ -39,6 +40,16 @@ mod imp {
     /// A host without an operating system has one thread as far as the heap can tell.
     pub fn thread_id() -> usize {
         1
+    }
+
+    /// A host without an operating system has no environment.
+    pub fn read_environment(_name: &str, _value: &mut [u8]) -> Option<usize> {
+        None
+    }
+
+    /// Nobody has set any.
+    pub fn nt_global_flags() -> u32 {
+        0
     }
 
     /// Differs from call to call and from load address to load address; no secret on such a host.

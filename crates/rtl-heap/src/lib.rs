@@ -16,6 +16,7 @@
 //! | layer, top down | modules |
 //! |---|---|
 //! | faces | [`Heap`], [`ProcessHeap`], [`nt`] |
+//! | debug heap | `verify`; [`global_flags`], which heaps are one |
 //! | Local and Global memory | `movable`, seen as [`nt::movable`] |
 //! | looking | `inspect` |
 //! | operations | `ops` |
@@ -45,6 +46,7 @@ mod fork;
 mod fork_lock;
 mod free_index;
 mod frontend;
+pub mod global_flags;
 mod heap;
 pub mod heap_lock;
 pub mod hooks;
@@ -59,6 +61,7 @@ mod movable;
 pub mod nt;
 mod ops;
 pub mod params;
+mod pattern;
 mod raw_lock;
 mod regions;
 pub mod report;
@@ -68,10 +71,12 @@ mod sync;
 mod system_vm;
 mod tags;
 mod units;
+mod verify;
 
 pub use face::global::ProcessHeap;
 pub use face::owned::{Heap, HeapBuilder, HeapGuard};
 pub use flags::HeapFlags;
+pub use global_flags::GlobalFlags;
 pub use heap::Accounting;
 pub use hooks::HeapException;
 pub use limits::Limits;

@@ -3,7 +3,7 @@
 //! The crate has three parts. [`vm`] is the contract for virtual memory: a trait, and the words it
 //! speaks. With the feature `os` (on by default) the rest of the crate fulfils it, and adds what
 //! else a heap needs: [`wait`], [`thread`], [`random`], [`fork`], [`stack`], [`stderr`],
-//! [`process`] and [`errno`], the same on every system. With the feature `sim`, [`sim`] holds a
+//! [`process`], [`environment`] and [`errno`], the same on every system. With the feature `sim`, [`sim`] holds a
 //! virtual memory that exists only in an array, watches its caller closely and fails on demand.
 //!
 //! Nothing here calls Rust's allocator, takes a lock that its caller could hold, or panics, except
@@ -25,6 +25,8 @@ pub mod pages;
 pub mod sim;
 pub mod vm;
 
+#[cfg(feature = "os")]
+pub mod environment;
 #[cfg(feature = "os")]
 pub mod errno;
 #[cfg(feature = "os")]

@@ -16,6 +16,14 @@ pub fn access_violation(address: usize) -> ! {
     abort()
 }
 
+/// NtGlobalFlag: the word by which a debugger or the registry asks a Windows process to check
+/// itself. 0 elsewhere.
+#[doc(alias = "RtlGetNtGlobalFlags")]
+#[must_use]
+pub fn nt_global_flags() -> u32 {
+    sys::nt_global_flags()
+}
+
 /// Whether [`raise_exception`] raises: on Windows.
 #[must_use]
 pub const fn has_exceptions() -> bool {

@@ -12,7 +12,8 @@
 //! | `fork` | `at_fork` |
 //! | `stderr` | `write` |
 //! | `stack` | `capture` |
-//! | `process` | `HAS_EXCEPTIONS`, `raise_exception` |
+//! | `process` | `HAS_EXCEPTIONS`, `raise_exception`, `access_violation`, `nt_global_flags` |
+//! | `environment` | `read` |
 //! | `errno` | `get`, `set` |
 
 pub mod region;

@@ -166,4 +166,8 @@ unsafe extern "system" {
     ) -> BOOL;
     /// From now on misuse and damage end the process.
     pub safe fn rtlheap_enable_termination_on_corruption();
+    /// NtGlobalFlag for the heaps made from now on.
+    pub safe fn rtlheap_global_flags() -> u32;
+    /// Sets it; returns what it was.
+    pub safe fn rtlheap_set_global_flags(flags: u32) -> u32;
 }

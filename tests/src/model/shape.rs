@@ -98,6 +98,14 @@ impl Shape {
     }
 }
 
+/// Shapes of debug heaps: every kind, with tail and free checks.
+pub fn debug_shapes() -> impl Strategy<Value = Shape> {
+    shapes().prop_map(|shape| Shape {
+        flags: shape.flags | HeapFlags::TAIL_CHECKING_ENABLED | HeapFlags::FREE_CHECKING_ENABLED,
+        ..shape
+    })
+}
+
 /// Shapes of every kind, a plain one first.
 pub fn shapes() -> impl Strategy<Value = Shape> {
     shapes_in(prop_oneof![
@@ -223,6 +231,10 @@ pub fn typical_shapes() -> Vec<Shape> {
         [HeapFlags::NO_SERIALIZE, HeapFlags::DISABLE_COALESCE_ON_FREE]
             .map(|flags| Shape { flags, ..plain() }),
     );
+    shapes.push(Shape {
+        flags: HeapFlags::TAIL_CHECKING_ENABLED | HeapFlags::FREE_CHECKING_ENABLED,
+        ..plain()
+    });
     let mut eager = plain();
     eager.parameters.virtual_memory_threshold = 0x2000;
     eager.parameters.decommit_total_free_threshold = 1;

@@ -1,13 +1,14 @@
 //! From an address to the block it is: the checks every call makes before it believes a pointer.
 
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use crate::entry::{Entry, EntryFlags, USER_OFFSET};
+use crate::entry::{Entry, EntryFlags, HEADER_OFFSET, USER_OFFSET};
 use crate::failure::{FailureKind, HeapFailure};
 use crate::heap::Heap;
 use crate::regions::{self, Region, RegionKind};
-use crate::units::Granules;
+use crate::units::{Granules, POINTER};
 
 /// A block of a segment: where it is and what its header says.
 #[derive(Clone, Copy)]
@@ -41,6 +42,14 @@ pub enum Located {
     Block(Block),
     /// A large block.
     Large(NonNull<Region>),
+}
+
+/// What of a free block the heap keeps nothing in: the bytes behind its links and before its footer,
+/// or the place where one would be. Free checking holds it to its pattern (INV-FILL). Empty for some
+/// blocks of the minimum.
+pub fn free_body(start: usize, end: usize) -> Range<usize> {
+    let from = start + USER_OFFSET + 2 * POINTER;
+    from..(end + HEADER_OFFSET - size_of::<u32>()).max(from)
 }
 
 /// The report of a damaged or unexpected block.

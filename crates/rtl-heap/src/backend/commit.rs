@@ -7,8 +7,10 @@ use core::sync::atomic::Ordering;
 use rtl_platform::vm::Protection;
 
 use crate::failure::Refusal;
+use crate::flags::HeapFlags;
 use crate::heap::{Accounting, Heap};
 use crate::params::CommitRoutine;
+use crate::pattern;
 use crate::regions::{Backing, Region};
 use crate::units::{PAGE, round_down, round_up};
 
@@ -63,7 +65,7 @@ pub unsafe fn ensure(
             }
         };
         // SAFETY: (1); nobody else has a reference into the record while the lock is held.
-        unsafe { mark_committed(accounting, region, start, committed) };
+        unsafe { mark_committed(heap, accounting, region, start, committed) };
         // SAFETY: (1).
         page = unsafe { region.as_ref() }.pages.find(page, last, false);
     }
@@ -75,6 +77,7 @@ pub unsafe fn ensure(
 /// # Safety
 /// 1. As for [`ensure`]; they were not before, and they lie inside free blocks.
 unsafe fn mark_committed(
+    heap: &Heap,
     accounting: &mut Accounting,
     region: NonNull<Region>,
     start: usize,
@@ -89,6 +92,14 @@ unsafe fn mark_committed(
     }
     accounting.add_committed(size);
     accounting.uncommitted_free -= size;
+    if heap
+        .settings
+        .flags
+        .contains(HeapFlags::FREE_CHECKING_ENABLED)
+    {
+        // SAFETY: (1): whole pages, committed a moment ago, of nobody (INV-FILL).
+        unsafe { pattern::fill_freed(start, start + size) };
+    }
 }
 
 /// # Safety

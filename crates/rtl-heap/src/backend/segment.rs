@@ -3,11 +3,13 @@
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
-use crate::backend::blocks::Block;
+use crate::backend::blocks::{self, Block};
 use crate::entry::{Entry, EntryFlags, TAIL_SPILL};
 use crate::failure::Refusal;
+use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::layout::{self, SegmentHeader};
+use crate::pattern;
 use crate::regions::{self, Backing, Region, RegionKind};
 use crate::units::{ALLOCATION_GRANULARITY, GRANULE, Granules, PAGE, round_down, round_up};
 
@@ -85,6 +87,15 @@ pub unsafe fn adopt(
             flags: EntryFlags::LAST | hole,
         };
         heap.key.write(first, entry);
+        if heap
+            .settings
+            .flags
+            .contains(HeapFlags::FREE_CHECKING_ENABLED)
+        {
+            let body = blocks::free_body(first, first + size.bytes());
+            let committed = limit.min(extent.base + pages * PAGE);
+            pattern::fill_freed(body.start, body.end.min(committed).max(body.start));
+        }
         if let Some(caller) = extent.caller {
             (*record).caller = caller.as_ptr();
             regions::withdraw(caller);

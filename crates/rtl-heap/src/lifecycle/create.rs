@@ -9,6 +9,7 @@ use crate::backend::{commit, segment};
 use crate::buckets;
 use crate::entry::Key;
 use crate::flags::HeapFlags;
+use crate::global_flags;
 use crate::heap::{Heap, Settings};
 use crate::heap_lock::{CallerLock, HeapLock};
 use crate::host;
@@ -91,6 +92,7 @@ pub unsafe fn create(
     if !flags.contains(HeapFlags::SKIP_VALIDATION_CHECKS) {
         flags &= HeapFlags::CREATE_VALID;
     }
+    flags |= global_flags::get().heap_flags();
     if !request.lock.is_none() {
         if flags.contains(HeapFlags::NO_SERIALIZE) {
             return Err(Status::INVALID_PARAMETER);
@@ -201,6 +203,7 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
         virtual_memory_threshold: threshold,
         maximum_allocation_size: maximum,
         parks,
+        verifies: flags.intersects(HeapFlags::VERIFIED),
         alone: parks
             && force_flags.contains(HeapFlags::NO_SERIALIZE)
             && !force_flags.contains(HeapFlags::ZERO_MEMORY),

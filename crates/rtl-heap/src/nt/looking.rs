@@ -6,6 +6,7 @@ use crate::inspect;
 use crate::lifecycle::registry;
 use crate::nt::{HeapHandle, is_reentrant};
 use crate::status::Status;
+use crate::verify;
 
 pub use crate::inspect::walk::{LARGE_INDEX, WalkEntry, WalkFlags, WalkRegion};
 
@@ -45,7 +46,7 @@ pub fn validate_process_heaps() -> bool {
         let mut guard = heap.enter(HeapFlags::empty());
         let (heap, state) = guard.parts();
         // SAFETY: the guard holds the lock.
-        valid &= unsafe { inspect::validate::heap(heap, state) }.is_ok();
+        valid &= unsafe { verify::check::heap(heap, state) }.is_ok();
         true
     });
     valid

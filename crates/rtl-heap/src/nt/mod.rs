@@ -10,6 +10,7 @@ mod information;
 mod looking;
 pub mod movable;
 mod tags;
+mod unparked;
 mod user_info;
 
 use core::ptr::NonNull;
@@ -33,7 +34,6 @@ pub use user_info::{UserInfo, set_user_flags, set_user_value, user_info};
 
 pub use crate::lifecycle::create::CreateRequest;
 
-use crate::backend::blocks;
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
 use crate::fork;
@@ -46,6 +46,7 @@ use crate::ops;
 use crate::regions::{self, RegionKind};
 use crate::status::Status;
 use crate::units::{GRANULE, PAGE};
+use crate::verify;
 
 /// A heap's handle as callers pass it around: an address, not necessarily a heap's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -146,7 +147,9 @@ pub fn allocate_aligned(
         return Err(Status::INVALID_PARAMETER);
     }
     let heap = entered_heap(heap)?;
-    let tag = TagIndex::of_call(flags);
+    if !heap.settings.parks {
+        return unparked::allocate(heap, flags, size, alignment);
+    }
     let flags = flags | heap.settings.force_flags;
     if alignment <= GRANULE
         && let Some(block) = ops::fast::allocate_locked(heap, flags, size)
@@ -154,16 +157,9 @@ pub fn allocate_aligned(
         return Ok(block);
     }
     let mut guard = heap.enter(flags);
-    if is_reentrant(&guard) {
-        return Err(Status::NO_MEMORY);
-    }
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
     let result = unsafe { ops::allocate::allocate(heap, state, flags, size, alignment) };
-    if let (Some(tags), Ok(block)) = (heap.tags(), &result) {
-        // SAFETY: the guard holds the lock.
-        unsafe { ops::tags::note_allocated(heap, tags, *block, tag) };
-    }
     drop(guard);
     result.map_err(conclude)
 }
@@ -188,7 +184,10 @@ pub unsafe fn reallocate(
     size: usize,
 ) -> Result<NonNull<u8>, Status> {
     let heap = entered_heap(heap)?;
-    let tag = TagIndex::of_call(flags);
+    if !heap.settings.parks {
+        // SAFETY: (1).
+        return unsafe { unparked::reallocate(heap, flags, pointer as usize, size) };
+    }
     let flags = flags | heap.settings.force_flags;
     // SAFETY: (1).
     if let Some(moved) = unsafe { ops::reallocate::move_slot(heap, flags, pointer as usize, size) }
@@ -196,18 +195,9 @@ pub unsafe fn reallocate(
         return moved.map_err(conclude);
     }
     let mut guard = heap.enter(flags);
-    if is_reentrant(&guard) {
-        return Err(Status::NO_MEMORY);
-    }
     let (heap, state) = guard.parts();
-    let result = match heap.tags() {
-        // SAFETY: the guard holds the lock; (1).
-        None => unsafe { ops::reallocate::reallocate(heap, state, flags, pointer as usize, size) },
-        // SAFETY: the guard holds the lock; (1).
-        Some(tags) => unsafe {
-            ops::tags::reallocate(heap, state, tags, flags, pointer as usize, size, tag)
-        },
-    };
+    // SAFETY: the guard holds the lock; (1).
+    let result = unsafe { ops::reallocate::reallocate(heap, state, flags, pointer as usize, size) };
     drop(guard);
     result.map_err(conclude)
 }
@@ -263,6 +253,10 @@ pub unsafe fn free_the_long_way(
         return Ok(());
     }
     let heap = entered_heap(heap)?;
+    if !heap.settings.parks {
+        // SAFETY: (1).
+        return unsafe { unparked::free(heap, flags, pointer as usize) };
+    }
     // SAFETY: (1).
     if unsafe { ops::fast::free_locked(heap, flags, pointer as usize) } {
         return Ok(());
@@ -271,16 +265,9 @@ pub unsafe fn free_the_long_way(
         return freed.map_err(|failure| conclude(failure.into()));
     }
     let mut guard = heap.enter(flags);
-    if is_reentrant(&guard) {
-        return Err(Status::INVALID_PARAMETER);
-    }
     let (heap, state) = guard.parts();
-    let result = match heap.tags() {
-        // SAFETY: the guard holds the lock; (1).
-        None => unsafe { ops::free::free(heap, state, pointer as usize) },
-        // SAFETY: the guard holds the lock; (1).
-        Some(tags) => unsafe { ops::tags::free(heap, state, tags, pointer as usize) },
-    };
+    // SAFETY: the guard holds the lock; (1).
+    let result = unsafe { ops::free::free(heap, state, pointer as usize) };
     drop(guard);
     result.map_err(conclude)
 }
@@ -309,6 +296,9 @@ fn size_the_long_way(
     pointer: *const u8,
 ) -> Result<usize, Status> {
     let heap = entered_heap(heap)?;
+    if !heap.settings.parks {
+        return unparked::size(heap, flags, pointer as usize);
+    }
     if let Some(found) = slots::with_slot(heap, pointer as usize, |slot| slot.requested) {
         return found.map_err(|failure| conclude(failure.into()));
     }
@@ -419,8 +409,8 @@ pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) 
     // SAFETY: the guard holds the lock.
     unsafe {
         match pointer {
-            Some(pointer) => blocks::locate(heap, pointer as usize).is_ok(),
-            None => inspect::validate::heap(heap, state).is_ok(),
+            Some(pointer) => verify::check::block(heap, pointer as usize).is_ok(),
+            None => verify::check::heap(heap, state).is_ok(),
         }
     }
 }

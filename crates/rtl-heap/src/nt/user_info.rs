@@ -1,6 +1,6 @@
 //! A block's user value and user flags, by handle (5.5).
 
-use crate::backend::blocks::{self, Located};
+use crate::backend::blocks::Located;
 use crate::failure::HeapFailure;
 use crate::flags::HeapFlags;
 use crate::frontend::slots;
@@ -8,6 +8,7 @@ use crate::heap::Heap;
 use crate::nt::{HeapHandle, conclude, entered_heap, is_reentrant};
 use crate::ops::user_info;
 use crate::status::Status;
+use crate::verify::check;
 
 pub use crate::ops::user_info::UserInfo;
 
@@ -113,12 +114,13 @@ fn with_block<R>(
     if let Some(found) = slots::with_slot(heap, pointer as usize, |_| ()) {
         return found.map_err(misuse).and_then(|()| in_slot());
     }
-    let guard = heap.enter(flags);
+    let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {
         return Err(Status::INVALID_PARAMETER);
     }
+    let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
-    let located = unsafe { blocks::locate(heap, pointer as usize) };
+    let located = unsafe { check::for_call(heap, state, pointer as usize) };
     let result = located.map(|block| on_block(heap, block));
     drop(guard);
     result.map_err(misuse)?

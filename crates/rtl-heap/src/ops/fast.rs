@@ -35,11 +35,11 @@ pub fn allocate_alone(heap: usize, flags: HeapFlags, size: usize) -> Option<NonN
     unsafe { take(heap, heap.state(), size, granules) }
 }
 
-/// A slot of the front end for `size` bytes, or a parked block under the heap's lock; `None` for
-/// the long way. `flags` include those the heap forces.
+/// A slot of the front end for `size` bytes, or a parked block under the lock of the heap, which
+/// parks; `None` for the long way. `flags` include those the heap forces.
 #[inline]
 pub fn allocate_locked(heap: &Heap, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
-    if !heap.settings.parks || flags.intersects(extras::NOT_PLAIN) {
+    if flags.intersects(extras::NOT_PLAIN) {
         return None;
     }
     let granules = extras::plain_block_size(size)?;
@@ -101,16 +101,13 @@ pub unsafe fn free_alone(heap: usize, pointer: usize) -> bool {
         && unsafe { park(owner, owner.state(), region, pointer) }
 }
 
-/// Takes the slot at `pointer`, any bit pattern, back, or parks the block there under the heap's
-/// lock. False for the long way.
+/// Takes the slot at `pointer`, any bit pattern, back, or parks the block there under the lock of
+/// the heap, which parks. False for the long way.
 ///
 /// # Safety
 /// 1. As for [`free_alone`].
 #[inline]
 pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool {
-    if !heap.settings.parks {
-        return false;
-    }
     if let Some(freed) = slots::free(heap, pointer) {
         // Misuse takes the long way, which finds it again and reports it.
         return freed.is_ok();
@@ -147,7 +144,7 @@ unsafe fn park(heap: &Heap, state: &mut State, region: &Region, pointer: usize) 
 #[inline(always)]
 pub fn size(heap: usize, flags: HeapFlags, pointer: usize) -> Option<usize> {
     let (region, owner) = owner_of(pointer)?;
-    if owner.handle != heap {
+    if owner.plain_handle != heap {
         return None;
     }
     if let Some(found) = slots::with_slot(owner, pointer, |slot| slot.requested) {

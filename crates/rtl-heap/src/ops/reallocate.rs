@@ -139,7 +139,7 @@ unsafe fn zero_growth(user: *mut u8, flags: HeapFlags, old_size: usize, size: us
 ///
 /// # Safety
 /// 1. Both are live blocks of the heap, whose lock is held.
-unsafe fn copy_value(heap: &Heap, from: &Located, to: NonNull<u8>) {
+pub unsafe fn copy_value(heap: &Heap, from: &Located, to: NonNull<u8>) {
     // SAFETY: (1).
     let words = unsafe {
         match from {

@@ -7,9 +7,7 @@ use core::ptr::NonNull;
 
 use crate::backend::blocks::{self, Located};
 use crate::failure::Refusal;
-use crate::flags::HeapFlags;
-use crate::heap::{Heap, State};
-use crate::ops;
+use crate::heap::Heap;
 use crate::tags::{TagIndex, Tags};
 
 /// The tag of a live block; 0 for none.
@@ -55,46 +53,41 @@ pub unsafe fn note_allocated(heap: &Heap, tags: &Tags, block: NonNull<u8>, wante
     }
 }
 
-/// [`ops::free::free`] in a heap with tagging.
+/// Counts a free, which `work` does.
 ///
 /// # Errors
-/// As there; nothing is counted then.
+/// Those of `work`; nothing is counted then.
 ///
 /// # Safety
-/// 1. As there.
+/// 1. The heap's lock is held.
 #[cold]
 pub unsafe fn free(
     heap: &Heap,
-    state: &mut State,
     tags: &Tags,
     pointer: usize,
+    work: impl FnOnce() -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     // SAFETY: (1).
-    unsafe {
-        let counted = Counted::of(&blocks::locate(heap, pointer)?);
-        ops::free::free(heap, state, pointer)?;
-        counted.remove(tags);
-    }
+    let counted = unsafe { Counted::of(&blocks::locate(heap, pointer)?) };
+    work()?;
+    counted.remove(tags);
     Ok(())
 }
 
-/// [`ops::reallocate::reallocate`] in a heap with tagging: the block keeps its tag unless the caller
-/// names one.
+/// Counts a reallocation, which `work` does: the block keeps its tag unless the caller names one.
 ///
 /// # Errors
-/// As there; nothing is counted then.
+/// Those of `work`; nothing is counted then.
 ///
 /// # Safety
-/// 1. As there.
+/// 1. The heap's lock is held.
 #[cold]
 pub unsafe fn reallocate(
     heap: &Heap,
-    state: &mut State,
     tags: &Tags,
-    flags: HeapFlags,
     pointer: usize,
-    size: usize,
     wanted: TagIndex,
+    work: impl FnOnce() -> Result<NonNull<u8>, Refusal>,
 ) -> Result<NonNull<u8>, Refusal> {
     // SAFETY: (1).
     unsafe {
@@ -104,7 +97,7 @@ pub unsafe fn reallocate(
             TagIndex(0) => of_block(&located),
             _ => wanted,
         };
-        let block = ops::reallocate::reallocate(heap, state, flags, pointer, size)?;
+        let block = work()?;
         counted.remove(tags);
         note_allocated(heap, tags, block, tag);
         Ok(block)

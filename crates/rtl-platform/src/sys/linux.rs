@@ -7,5 +7,5 @@ pub mod stack;
 pub mod thread;
 pub mod wait;
 
-pub use super::posix::{errno, fork, process, stderr};
+pub use super::posix::{environment, errno, fork, process, stderr};
 pub use maps as regions;

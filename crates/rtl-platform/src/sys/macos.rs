@@ -7,4 +7,4 @@ pub mod stack;
 pub mod thread;
 pub mod wait;
 
-pub use super::posix::{errno, fork, process, stderr};
+pub use super::posix::{environment, errno, fork, process, stderr};

@@ -1,6 +1,7 @@
 //! What Linux and macOS do alike. What differs is asked of the system that the ladder chose.
 
 pub mod ahead;
+pub mod environment;
 pub mod errno;
 pub mod fork;
 pub mod frames;

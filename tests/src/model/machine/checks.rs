@@ -98,6 +98,36 @@ impl Machine<'_> {
         }
     }
 
+    /// In a debug heap the bytes of a block from `from` on, which nobody has written to, have their
+    /// pattern in whole DWORDs, and a tail follows; a large block has neither.
+    pub(super) fn check_fill(&self, block: usize, from: usize, size: usize, flags: HeapFlags) {
+        let heap_flags = self.subject.shape().flags;
+        if nt::region_of(block).is_none_or(|region| region.large) {
+            return;
+        }
+        let is = |at: usize, byte: u8| {
+            // SAFETY: the block is ours, its tail behind it.
+            assert_eq!(
+                unsafe { (at as *const u8).read() },
+                byte,
+                "no pattern at {at:#x}"
+            );
+        };
+        if heap_flags.contains(HeapFlags::FREE_CHECKING_ENABLED)
+            && !flags.contains(HeapFlags::ZERO_MEMORY)
+        {
+            let pattern = 0xBAAD_F00D_u32.to_le_bytes();
+            for at in from.next_multiple_of(4)..size & !3 {
+                is(block + at, pattern[at % 4]);
+            }
+        }
+        if heap_flags.contains(HeapFlags::TAIL_CHECKING_ENABLED) {
+            for at in size..size + GRANULE {
+                is(block + at, 0xAB);
+            }
+        }
+    }
+
     /// Where a block with a user value has it; `None` for a large block.
     pub(super) fn value_slot(&self, block: usize, size: usize) -> Option<*mut usize> {
         if nt::region_of(block)?.large {

@@ -246,6 +246,7 @@ impl<'s> Machine<'s> {
             .contains(HeapFlags::SETTABLE_USER_VALUE)
             .then_some(0);
         self.check_value(block as usize, size, value);
+        self.check_fill(block as usize, 0, size, all_flags);
         self.fill(block as usize, size, value);
     }
 
@@ -300,6 +301,7 @@ impl<'s> Machine<'s> {
             }
         }
         self.check_value(moved, size, old.value);
+        self.check_fill(moved, kept, size, all_flags);
         self.fill(moved, size, old.value);
     }
 

@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["caller_memory"],
     &["regions"],
     &["bits", "metadata"],
+    &["global_flags"],
     &[
         "fork_lock",
         "heap_lock",
@@ -35,7 +36,7 @@ const LAYERS: &[&[&str]] = &[
     &["hooks", "report"],
     &["failure"],
     &["entry"],
-    &["layout", "params"],
+    &["layout", "params", "pattern"],
     &["flags", "limits", "status", "units"],
 ];
 

@@ -3,6 +3,11 @@
 /// Whether the system has NT's exceptions.
 pub const HAS_EXCEPTIONS: bool = false;
 
+/// NT's word for the whole process, which no other system has.
+pub fn nt_global_flags() -> u32 {
+    0
+}
+
 /// Does nothing.
 pub fn raise_exception(_code: u32, _flags: u32, _information: &[usize]) {}
 

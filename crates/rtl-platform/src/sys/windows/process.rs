@@ -12,6 +12,17 @@ unsafe extern "system-unwind" {
     fn RaiseException(code: u32, flags: u32, count: u32, words: *const usize);
 }
 
+#[link(name = "ntdll")]
+unsafe extern "system" {
+    fn RtlGetNtGlobalFlags() -> u32;
+}
+
+/// NT's word for the whole process.
+pub fn nt_global_flags() -> u32 {
+    // SAFETY: takes nothing.
+    unsafe { RtlGetNtGlobalFlags() }
+}
+
 /// Raises an exception.
 pub fn raise_exception(code: u32, flags: u32, information: &[usize]) {
     let count = information.len().min(WORDS_MAX);
