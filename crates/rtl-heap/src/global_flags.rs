@@ -94,7 +94,16 @@ impl GlobalFlags {
     }
 
     /// What a heap made under these flags has in its own (10.1).
+    #[inline]
     pub fn heap_flags(self) -> HeapFlags {
+        if self.is_empty() {
+            return HeapFlags::empty();
+        }
+        self.added()
+    }
+
+    #[cold]
+    fn added(self) -> HeapFlags {
         ADDED
             .into_iter()
             .filter_map(|(global, heap)| self.contains(global).then_some(heap))

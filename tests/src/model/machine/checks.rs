@@ -107,11 +107,8 @@ impl Machine<'_> {
         }
         let is = |at: usize, byte: u8| {
             // SAFETY: the block is ours, its tail behind it.
-            assert_eq!(
-                unsafe { (at as *const u8).read() },
-                byte,
-                "no pattern at {at:#x}"
-            );
+            let found = unsafe { (at as *const u8).read() };
+            assert_eq!(found, byte, "no pattern at {at:#x}");
         };
         if heap_flags.contains(HeapFlags::FREE_CHECKING_ENABLED)
             && !flags.contains(HeapFlags::ZERO_MEMORY)
