@@ -413,10 +413,8 @@ fn a_debug_heap_has_no_low_fragmentation_heap() {
         mode = 2;
         let at = (&raw mut mode).cast();
         // SAFETY: as above.
-        assert_eq!(
-            unsafe { HeapSetInformation(heap.handle(), 0, at, 4) },
-            FALSE
-        );
+        let set = unsafe { HeapSetInformation(heap.handle(), 0, at, 4) };
+        assert_eq!(set, FALSE);
         assert_eq!(GetLastError(), error::ERROR_GEN_FAILURE);
     });
 }

@@ -28,7 +28,7 @@ pub unsafe fn write(heap: &Heap, block: &Block) {
 /// The first byte of a block's tail that was overwritten.
 ///
 /// # Safety
-/// 1. As for [`write`].
+/// 1. As for [`write()`].
 pub unsafe fn damage(heap: &Heap, block: &Block) -> Option<usize> {
     if !is_checked(heap) {
         return None;
