@@ -23,103 +23,92 @@ mod counted {
     use std::path::{Path, PathBuf};
     use std::process::{Command, ExitCode};
 
-    use rtl_heap_benches::contestants::{Allocator, Malloc, NtHeap};
-    use rtl_heap_benches::library::{self, Calls, NO_SERIALIZE};
+    use rtl_heap_benches::micro::field;
+    use rtl_heap_benches::micro::loops::{Order, Steps};
+    use rtl_heap_benches::micro::rows::{LIBC, OURS, OURS_UNSERIALIZED, Task};
 
     /// Growth up to this part of a count is let pass.
     const TOLERANCE: f64 = 0.03;
-    /// An operation is repeated this often in the short and in the long run; the difference is
-    /// free of what starting the program costs.
-    const REPETITIONS: (u64, u64) = (1_000, 3_000);
 
-    type Operation = fn(&Calls, u64);
+    /// An operation, repeated in a short run and in one three times as long; the difference is free
+    /// of what starting the program and warming up cost.
+    struct Operation {
+        name: &'static str,
+        /// Who does it; nobody, for the loop alone.
+        who: Option<&'static str>,
+        task: Task,
+        short: u64,
+    }
 
-    const OPERATIONS: &[(&str, Operation)] = &[
-        ("two calls of an empty function", |_, count| {
-            pairs(&Nothing, count);
-        }),
-        ("alloc+free 64 B, no_serialize", |calls, count| {
-            pairs(&NtHeap::create(calls, NO_SERIALIZE), count);
-        }),
-        ("alloc+free 64 B, serialised", |calls, count| {
-            pairs(&NtHeap::create(calls, 0), count);
-        }),
-        ("alloc+free 64 B, libc", |_, count| {
-            pairs(&Malloc(library::libc_calls()), count);
-        }),
-        ("alloc two, free two, 64 B, no_serialize", |calls, count| {
-            merging(&NtHeap::create(calls, NO_SERIALIZE), count);
-        }),
-        ("size, no_serialize", |calls, count| {
-            sizes(&NtHeap::create(calls, NO_SERIALIZE), count);
-        }),
-        ("size, serialised", |calls, count| {
-            sizes(&NtHeap::create(calls, 0), count);
-        }),
-        ("size, libc", |_, count| {
-            sizes(&Malloc(library::libc_calls()), count);
-        }),
-        ("create+destroy, no_serialize", |calls, count| {
-            for _ in 0..count {
-                drop(black_box(NtHeap::create(calls, NO_SERIALIZE)));
-            }
-        }),
-        ("create+destroy, serialised", |calls, count| {
-            for _ in 0..count {
-                drop(black_box(NtHeap::create(calls, 0)));
-            }
-        }),
+    const fn operation(name: &'static str, who: &'static str, task: Task) -> Operation {
+        Operation {
+            name,
+            who: Some(who),
+            task,
+            short: 1_000,
+        }
+    }
+
+    const fn rare(mut operation: Operation) -> Operation {
+        operation.short = 50;
+        operation
+    }
+
+    const fn pairs(size: usize) -> Task {
+        Task::Pairs { size, live: 100 }
+    }
+
+    const fn growth(to: usize, steps: Steps) -> Task {
+        Task::Growth { to, steps }
+    }
+
+    const LARGE: Task = Task::Pairs {
+        size: 1 << 20,
+        live: 2,
+    };
+
+    const OPERATIONS: &[Operation] = &[
+        Operation {
+            name: "two calls of an empty function",
+            who: None,
+            task: pairs(64),
+            short: 1_000,
+        },
+        operation("pair 64 B", OURS, pairs(64)),
+        operation("pair 64 B, no_serialize", OURS_UNSERIALIZED, pairs(64)),
+        operation("pair 64 B, libc", LIBC, pairs(64)),
+        operation("pair 1 KiB", OURS, pairs(1 << 10)),
+        operation("pair 4 KiB", OURS, pairs(4 << 10)),
+        operation("pair 64 KiB", OURS, pairs(64 << 10)),
+        operation("pair 1 MiB", OURS, LARGE),
+        operation(
+            "1,000 of 64 B, random, a block",
+            OURS,
+            Task::Batches(Order::Random),
+        ),
+        operation("eight heaps in turn, pair", OURS, Task::InTurn { heaps: 8 }),
+        operation("HeapSize", OURS, Task::Size),
+        operation("HeapSize, no_serialize", OURS_UNSERIALIZED, Task::Size),
+        operation("malloc_usable_size, libc", LIBC, Task::Size),
+        operation("HeapValidate of a block", OURS, Task::Validate),
+        rare(operation(
+            "realloc +16 to 4 KiB",
+            OURS,
+            growth(4 << 10, Steps::Sixteen),
+        )),
+        operation("create + destroy", OURS, Task::Create { blocks: 0 }),
+        operation("create + 10 + destroy", OURS, Task::Create { blocks: 10 }),
+        rare(operation(
+            "create + 1,000 + destroy",
+            OURS,
+            Task::Create { blocks: 1_000 },
+        )),
     ];
 
     /// Does nothing, to show what the loop itself costs.
-    struct Nothing;
-
-    impl Allocator for Nothing {
-        #[inline(never)]
-        fn allocate(&self, _size: usize) -> *mut u8 {
-            black_box(std::ptr::null_mut())
-        }
-        #[inline(never)]
-        unsafe fn reallocate(&self, block: *mut u8, _size: usize) -> *mut u8 {
-            black_box(block)
-        }
-        #[inline(never)]
-        unsafe fn free(&self, block: *mut u8) {
-            black_box(block);
-        }
-        #[inline(never)]
-        unsafe fn size(&self, _block: *mut u8) -> usize {
-            black_box(0)
-        }
-    }
-
-    fn pairs(allocator: &impl Allocator, count: u64) {
-        for _ in 0..count {
-            let block = black_box(allocator.allocate(64));
-            // SAFETY: (1) it is ours.
-            unsafe { allocator.free(block) };
-        }
-    }
-
-    /// Two neighbours live and die, so that the second free merges both ways.
-    fn merging(allocator: &impl Allocator, count: u64) {
-        for _ in 0..count {
-            let blocks = [(); 2].map(|()| black_box(allocator.allocate(64)));
-            for block in blocks {
-                // SAFETY: (1) it is ours.
-                unsafe { allocator.free(block) };
-            }
-        }
-    }
-
-    fn sizes(allocator: &impl Allocator, count: u64) {
-        let block = allocator.allocate(64);
-        for _ in 0..count {
-            // SAFETY: (1) it is ours.
-            black_box(unsafe { allocator.size(block) });
-        }
-        // SAFETY: (1) it is ours.
-        unsafe { allocator.free(block) };
+    #[inline(never)]
+    fn nothing(argument: usize) -> usize {
+        black_box(argument)
     }
 
     pub fn main() -> ExitCode {
@@ -127,13 +116,13 @@ mod counted {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments[..] {
             ["drive", name, count] => {
-                let calls = library::open();
-                operation(name)(&calls, count.parse().expect("a count"));
+                drive(find(name), count.parse().expect("a count"));
                 ExitCode::SUCCESS
             }
             ["--annotate", name] => {
                 let profile = env::temp_dir().join("rtl-heap.callgrind");
-                count(name, REPETITIONS.1, &profile);
+                let operation = find(name);
+                count(operation, operation.short * 3, &profile);
                 println!("callgrind_annotate --auto=yes {}", profile.display());
                 ExitCode::SUCCESS
             }
@@ -150,31 +139,44 @@ mod counted {
         }
     }
 
-    fn operation(name: &str) -> Operation {
-        let found = OPERATIONS.iter().find(|(known, _)| *known == name);
-        found.unwrap_or_else(|| panic!("no operation {name:?}")).1
+    fn find(name: &str) -> &'static Operation {
+        let found = OPERATIONS.iter().find(|operation| operation.name == name);
+        found.unwrap_or_else(|| panic!("no operation {name:?}"))
+    }
+
+    fn drive(operation: &Operation, count: u64) {
+        let Some(name) = operation.who else {
+            for _ in 0..count {
+                nothing(nothing(64));
+            }
+            return;
+        };
+        let field = field::enter(&[name.to_owned()]);
+        let contestant = field.iter().find(|contestant| contestant.name == name);
+        let work = contestant.and_then(|contestant| contestant.work(operation.task));
+        work.expect("whoever is named does the task")(count);
     }
 
     fn measure() -> Vec<(&'static str, f64)> {
         let nowhere = Path::new("/dev/null");
-        let measured = OPERATIONS.iter().map(|(name, _)| {
-            let (short, long) = REPETITIONS;
-            let difference = count(name, long, nowhere) - count(name, short, nowhere);
+        let measured = OPERATIONS.iter().map(|operation| {
+            let (short, long) = (operation.short, operation.short * 3);
+            let difference = count(operation, long, nowhere) - count(operation, short, nowhere);
             let each = difference as f64 / (long - short) as f64;
-            println!("{}", line(name, each));
-            (*name, each)
+            println!("{}", line(operation.name, each));
+            (operation.name, each)
         });
         measured.collect()
     }
 
     /// Instructions of a run of this program that repeats one operation.
-    fn count(name: &str, repetitions: u64, profile: &Path) -> i64 {
+    fn count(operation: &Operation, repetitions: u64, profile: &Path) -> i64 {
         let program = env::current_exe().expect("a program has a path");
         let output = Command::new("valgrind")
             .arg("--tool=callgrind")
             .arg(format!("--callgrind-out-file={}", profile.display()))
             .arg(program)
-            .args(["drive", name, &repetitions.to_string()])
+            .args(["drive", operation.name, &repetitions.to_string()])
             .output()
             .expect("valgrind is installed");
         let text = String::from_utf8_lossy(&output.stderr);
@@ -191,8 +193,9 @@ mod counted {
 
     fn table(counts: &[(&str, f64)]) -> String {
         let mut text = format!(
-            "# Instructions of one operation, through the C ABI, counted by callgrind.\n\
-             # Written by `cargo run --release -p rtl-heap-benches --bin instructions -- --write`\n\
+            "# Instructions of one operation, through the C ABI, counted by callgrind. The loop's are\n\
+             # among them. Written by\n\
+             # `cargo run --release -p rtl-heap-benches --bin instructions -- --write`\n\
              # on {} with {}.\n",
             env::consts::ARCH,
             compiler(),
@@ -222,17 +225,26 @@ mod counted {
 
     fn compare(counts: &[(&str, f64)]) -> ExitCode {
         let known = fs::read_to_string(file()).expect("instructions.txt: write it first");
+        // A name may be the beginning of another one; what follows it must be a number.
         let before = |name: &str| -> Option<f64> {
-            let line = known.lines().find(|line| line.starts_with(name))?;
-            line[name.len()..].trim().parse().ok()
+            let rests = known.lines().filter_map(|line| line.strip_prefix(name));
+            rests.filter_map(|rest| rest.trim().parse().ok()).next()
         };
         let mut verdict = ExitCode::SUCCESS;
         for (name, each) in counts.iter().filter(|(name, _)| !name.ends_with("libc")) {
             match before(name) {
-                None => println!("{name}: not in instructions.txt"),
+                None => {
+                    println!("{name}: not in instructions.txt; add it with --write");
+                    verdict = ExitCode::FAILURE;
+                }
                 Some(before) if *each > before * (1.0 + TOLERANCE) => {
                     println!("{name}: {each:.1} instructions, were {before:.1}");
                     verdict = ExitCode::FAILURE;
+                }
+                Some(before) if *each < before * (1.0 - TOLERANCE) => {
+                    println!(
+                        "{name}: {each:.1} instructions, were {before:.1}: write the file anew"
+                    );
                 }
                 Some(_) => {}
             }

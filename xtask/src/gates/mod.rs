@@ -6,6 +6,7 @@ mod asan;
 mod clippy;
 mod clippy_elsewhere;
 mod fmt;
+mod instructions;
 mod lin32;
 mod miri;
 mod model;
@@ -35,6 +36,7 @@ const ALL: &[Gate] = &[
     model::GATE,
     package::GATE,
     programs::GATE,
+    instructions::GATE,
     asan::GATE,
     lin32::GATE,
     win64::GATE,
@@ -57,6 +59,7 @@ const NOT_IN_CI: &[&str] = &[
     "arm64-16k",
     "asan",
     "clippy-elsewhere",
+    "instructions",
     "lin32",
     "miri",
     "test",
