@@ -1,7 +1,7 @@
 //! Who is compared: heaps of ours, private heaps of mimalloc, and allocators that stand in for
 //! `malloc`, behind the same calls.
 
-use crate::library::{Calls, GROWABLE, MallocCalls, MiHeapCalls, NO_SERIALIZE};
+use crate::library::{Calls, MallocCalls, MiHeapCalls};
 
 /// An allocator as a measured loop sees it.
 pub trait Allocator: Send + Sync + 'static {
@@ -22,6 +22,9 @@ pub trait Allocator: Send + Sync + 'static {
     /// # Safety
     /// 1. `block` is live.
     unsafe fn size(&self, block: *mut u8) -> usize;
+    /// Asks for unused memory to be given back to the system; nothing happens where there is no
+    /// such call.
+    fn compact(&self) {}
     /// Whether this is a sound block; an allocator that cannot tell answers with its size.
     ///
     /// # Safety
@@ -40,13 +43,15 @@ pub trait Heaps: Copy + Send + Sync + 'static {
     fn create(&self) -> Self::Heap;
 }
 
-/// Our heaps, as `HeapCreate` makes them with these flags and no limits.
+/// Our heaps, as `HeapCreate` makes them.
 #[derive(Clone, Copy)]
 pub struct NtHeaps {
     /// The calls of our library.
     pub calls: Calls,
     /// Creation flags.
     pub flags: u32,
+    /// Their greatest size in bytes, or 0.
+    pub limit: usize,
 }
 
 impl Heaps for NtHeaps {
@@ -54,7 +59,7 @@ impl Heaps for NtHeaps {
 
     #[inline]
     fn create(&self) -> NtHeap {
-        NtHeap::create(&self.calls, self.flags)
+        NtHeap::create(self)
     }
 }
 
@@ -65,37 +70,16 @@ pub struct NtHeap {
 }
 
 impl NtHeap {
-    /// A growable heap of default size; `flags` are creation flags.
+    /// One of these heaps.
     #[inline]
-    pub fn create(calls: &Calls, flags: u32) -> NtHeap {
+    fn create(heaps: &NtHeaps) -> NtHeap {
         // SAFETY: no caller memory or structure is involved.
-        let handle = unsafe { (calls.heap_create)(flags, 0, 0) };
+        let handle = unsafe { (heaps.calls.heap_create)(heaps.flags, 0, heaps.limit) };
         assert_ne!(handle, 0, "no heap");
         NtHeap {
-            calls: *calls,
+            calls: heaps.calls,
             handle,
         }
-    }
-
-    /// A growable heap with the documented limits.
-    pub fn create_documented(calls: &Calls, flags: u32) -> NtHeap {
-        // SAFETY: no caller memory or structure is involved.
-        let handle = unsafe { (calls.rtl_create)(flags | GROWABLE, 0, 0, 0, 0, 0) };
-        assert_ne!(handle, 0, "no heap");
-        NtHeap {
-            calls: *calls,
-            handle,
-        }
-    }
-
-    /// A heap whose calls take no lock.
-    pub fn unserialized(calls: &Calls) -> NtHeap {
-        NtHeap::create(calls, NO_SERIALIZE)
-    }
-
-    /// Its handle.
-    pub fn handle(&self) -> usize {
-        self.handle
     }
 }
 
@@ -130,6 +114,11 @@ impl Allocator for NtHeap {
     unsafe fn size(&self, block: *mut u8) -> usize {
         // SAFETY: (1).
         unsafe { (self.calls.size)(self.handle, 0, block) }
+    }
+
+    fn compact(&self) {
+        // SAFETY: the heap is ours.
+        unsafe { (self.calls.compact)(self.handle, 0) };
     }
 
     #[inline]

@@ -3,6 +3,9 @@
 //! `cargo xtask bench` builds the peers and runs all of it:
 //!
 //! - `micro`: one operation at a time, against every peer;
+//! - `memory`: what stays resident;
+//! - `scaling`: the same operation with more live blocks, threads or heaps, and how fairly a heap's
+//!   lock is shared;
 //! - `instructions`: the instructions of the hot paths under callgrind, compared with
 //!   `instructions.txt`.
 //!
@@ -15,8 +18,11 @@
 
 pub mod clock;
 pub mod contestants;
+pub mod fairness;
 pub mod files;
+pub mod growth;
 pub mod library;
 pub mod micro;
+pub mod plot;
 pub mod random;
 pub mod rounds;

@@ -8,30 +8,12 @@ use std::path::{Path, PathBuf};
 
 /// `HEAP_NO_SERIALIZE`.
 pub const NO_SERIALIZE: u32 = 1;
-/// `HEAP_GROWABLE`.
-pub const GROWABLE: u32 = 2;
-
-/// What `rtlheap_vm_query` fills in.
-#[repr(C)]
-#[derive(Default)]
-pub struct VmInfo {
-    /// Where the reservation starts.
-    pub base: usize,
-    /// Its size in bytes.
-    pub size: usize,
-    /// Its state there.
-    pub state: u32,
-    /// The heap it belongs to.
-    pub heap: usize,
-}
 
 /// The heap calls of the C ABI.
 #[derive(Clone, Copy)]
 pub struct Calls {
     /// `HeapCreate`.
     pub heap_create: unsafe extern "C" fn(u32, usize, usize) -> usize,
-    /// `RtlCreateHeap`.
-    pub rtl_create: unsafe extern "C" fn(u32, usize, usize, usize, usize, usize) -> usize,
     /// `HeapDestroy`.
     pub destroy: unsafe extern "C" fn(usize) -> i32,
     /// `HeapAlloc`.
@@ -46,8 +28,10 @@ pub struct Calls {
     pub validate: unsafe extern "C" fn(usize, u32, *const u8) -> i32,
     /// `HeapCompact`.
     pub compact: unsafe extern "C" fn(usize, u32) -> usize,
-    /// `rtlheap_vm_query`.
-    pub vm_query: unsafe extern "C" fn(usize, *mut VmInfo) -> i32,
+    /// `HeapLock`.
+    pub lock: unsafe extern "C" fn(usize) -> i32,
+    /// `HeapUnlock`.
+    pub unlock: unsafe extern "C" fn(usize) -> i32,
 }
 
 /// The calls of an allocator that stands in for the C library's.
@@ -107,7 +91,6 @@ pub fn open() -> Calls {
     unsafe {
         Calls {
             heap_create: call(library, c"rtlheap_HeapCreate"),
-            rtl_create: call(library, c"rtlheap_RtlCreateHeap"),
             destroy: call(library, c"rtlheap_HeapDestroy"),
             allocate: call(library, c"rtlheap_HeapAlloc"),
             reallocate: call(library, c"rtlheap_HeapReAlloc"),
@@ -115,7 +98,8 @@ pub fn open() -> Calls {
             size: call(library, c"rtlheap_HeapSize"),
             validate: call(library, c"rtlheap_HeapValidate"),
             compact: call(library, c"rtlheap_HeapCompact"),
-            vm_query: call(library, c"rtlheap_vm_query"),
+            lock: call(library, c"rtlheap_HeapLock"),
+            unlock: call(library, c"rtlheap_HeapUnlock"),
         }
     }
 }

@@ -16,6 +16,15 @@ pub struct Plan {
     pub stretch_ns: u64,
 }
 
+impl Plan {
+    /// The plan for threads that are to meet: they may have to wait for a processor, so a stretch
+    /// is longer than the scheduler's slices are.
+    pub fn for_threads(mut self) -> Plan {
+        self.stretch_ns *= 5;
+        self
+    }
+}
+
 /// What the rounds of one row showed, per contestant. One more entry stands at the end: the first
 /// contestant's time in a second turn of each round, a control that shows what the method cannot
 /// tell apart. (A second instance of it would not do: two sets of blocks in one allocator are

@@ -40,6 +40,8 @@ mod flags {
             repeated -p, --package package: String
             /// Where `install` puts headers, libraries and rtlheap.pc.
             optional --prefix prefix: PathBuf
+            /// `bench`: only this part: micro, scaling, memory.
+            repeated --part part: String
             /// `bench`: fewer and shorter rounds, for a first idea.
             optional --quick
             /// `bench`: only rows whose ids contain this.
@@ -77,6 +79,7 @@ fn run() -> Result<bool> {
         }
         ["bench"] => {
             let wishes = bench::Wishes {
+                parts: flags.part,
                 quick: flags.quick,
                 only: flags.only,
                 peers: flags.peer,

@@ -65,6 +65,7 @@ mod measured {
         let summary = Summary::of(&measured);
         summary.print(&measured);
         files::write("micro.json", &summary.json(&measured).to_string());
+        files::write("ratios.svg", &table::picture(&measured));
         ExitCode::SUCCESS
     }
 }

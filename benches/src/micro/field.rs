@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-use super::loops::{self, Batches, Churn, Live};
+use super::loops::{self, Batches, Churn, Live, Sizes};
 use super::rows::{LIBC, MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_UNSERIALIZED, Task};
 use super::threads;
 use crate::contestants::{Allocator, Heaps, Malloc, MiHeaps, NtHeaps};
@@ -36,7 +36,13 @@ pub struct Contestant {
 /// `wanted` not empty, ours and those.
 pub fn enter(wanted: &[String]) -> Vec<Contestant> {
     let calls = library::open();
-    let of_ours = |flags| Kind::Nt(NtHeaps { calls, flags });
+    let of_ours = |flags| {
+        Kind::Nt(NtHeaps {
+            calls,
+            flags,
+            limit: 0,
+        })
+    };
     let mut field = vec![
         (OURS.to_owned(), of_ours(0)),
         (OURS_UNSERIALIZED.to_owned(), of_ours(NO_SERIALIZE)),
@@ -71,6 +77,19 @@ pub fn enter(wanted: &[String]) -> Vec<Contestant> {
         .collect()
 }
 
+/// Our serialized heaps with a limit, 64 MiB. NT gives such a heap no low-fragmentation front end,
+/// so every call reaches the back end.
+pub fn fixed_heaps() -> Contestant {
+    Contestant {
+        name: "fixed heap".to_owned(),
+        kind: Kind::Nt(NtHeaps {
+            calls: library::open(),
+            flags: 0,
+            limit: 64 << 20,
+        }),
+    }
+}
+
 fn peers() -> Vec<(String, String)> {
     let listed = env::var(PEERS_VARIABLE).unwrap_or_default();
     let pairs = listed.split(':').filter_map(|entry| entry.split_once('='));
@@ -79,29 +98,66 @@ fn peers() -> Vec<(String, String)> {
         .collect()
 }
 
+/// A function generic over allocators.
+pub trait AllocatorVisitor {
+    /// What it returns.
+    type Answer;
+    /// The function.
+    fn visit<A: Allocator>(self, allocator: A) -> Self::Answer;
+}
+
+/// A function generic over what makes heaps.
+pub trait HeapsVisitor {
+    /// What it returns.
+    type Answer;
+    /// The function.
+    fn visit<H: Heaps>(self, heaps: H) -> Self::Answer;
+}
+
 impl Contestant {
+    /// Whether threads may share a heap of this contestant's.
+    pub fn is_for_every_thread(&self) -> bool {
+        match self.kind {
+            Kind::Nt(heaps) => heaps.flags & NO_SERIALIZE == 0,
+            Kind::Malloc(_) => true,
+            Kind::Mi(_, every_thread) => every_thread,
+        }
+    }
+
+    /// Calls `visit` with something of this contestant's that makes heaps, if it can.
+    pub fn with_heaps<V: HeapsVisitor>(&self, visit: V) -> Option<V::Answer> {
+        match self.kind {
+            Kind::Nt(heaps) => Some(visit.visit(heaps)),
+            Kind::Mi(heaps, _) => Some(visit.visit(heaps)),
+            Kind::Malloc(_) => None,
+        }
+    }
+
+    /// Calls `visit` with an allocator of this contestant's.
+    pub fn with_allocator<V: AllocatorVisitor>(&self, visit: V) -> V::Answer {
+        match self.kind {
+            Kind::Nt(heaps) => visit.visit(heaps.create()),
+            Kind::Mi(heaps, _) => visit.visit(heaps.create()),
+            Kind::Malloc(malloc) => visit.visit(malloc),
+        }
+    }
+
     /// The task as this contestant's work, with heaps and blocks of its own; `None` if it cannot.
     pub fn work(&self, task: Task) -> Option<Work> {
         let wants_heaps = matches!(task, Task::Create { .. } | Task::InTurn { .. });
+        if task.wants_threads() && !self.is_for_every_thread() {
+            return None;
+        }
         match self.kind {
             Kind::Nt(heaps) if wants_heaps => on_heaps(heaps, task),
-            Kind::Nt(heaps) if heaps.flags & NO_SERIALIZE == 0 || !wants_threads(task) => {
-                on_allocator(heaps.create(), task)
-            }
-            Kind::Nt(_) => None,
+            Kind::Nt(heaps) => on_allocator(heaps.create(), task),
             Kind::Malloc(malloc) => on_allocator(malloc, task),
             Kind::Mi(heaps, _) if wants_heaps => on_heaps(heaps, task),
-            Kind::Mi(heaps, true) => on_allocator(heaps.create(), task),
+            // v2's heaps differ from its malloc in little else than making them.
             Kind::Mi(_, false) => None,
+            Kind::Mi(heaps, true) => on_allocator(heaps.create(), task),
         }
     }
-}
-
-fn wants_threads(task: Task) -> bool {
-    matches!(
-        task,
-        Task::SharedPairs { .. } | Task::ProducerConsumer { .. }
-    )
 }
 
 /// Work on one allocator.
@@ -128,6 +184,12 @@ fn on_allocator<A: Allocator>(allocator: A, task: Task) -> Option<Work> {
             rounds::timed(move |count| churn.run(count))
         }
         Task::SharedPairs { threads } => Box::new(threads::shared_pairs(allocator, threads, 64)),
+        Task::Exchange { threads } => Box::new(threads::exchange(allocator, threads, 64)),
+        Task::Replace { size, live } => {
+            let mut churn = Churn::fresh(allocator, Sizes::Uniform(size, size), live);
+            churn.run(live.min(1_000_000) as u64);
+            rounds::timed(move |count| churn.run(count))
+        }
         Task::ProducerConsumer { size } => Box::new(threads::producer_consumer(allocator, size)),
         Task::Growth { to, steps } => {
             let mut live = Live::new(allocator, 64, 100);

@@ -48,7 +48,8 @@ impl Steps {
 const DRAWN: usize = 4096;
 
 impl Sizes {
-    fn draw(self) -> Vec<usize> {
+    /// Some thousands of sizes, the same each time.
+    pub fn draw(self) -> Vec<usize> {
         let mut random = Random::new(17);
         (0..DRAWN)
             .map(|_| match self {
@@ -213,19 +214,24 @@ impl<A: Allocator> Churn<A> {
     /// `live` blocks, each of which has been replaced a few times: no fresh memory comes into play
     /// later.
     pub fn new(allocator: A, sizes: Sizes, live: usize) -> Self {
+        let mut churn = Self::fresh(allocator, sizes, live);
+        churn.run(4 * live as u64);
+        churn
+    }
+
+    /// `live` blocks, as they came.
+    pub fn fresh(allocator: A, sizes: Sizes, live: usize) -> Self {
         let sizes = sizes.draw();
         let blocks: Vec<_> = (0..live)
             .map(|turn| allocate_and_write(&allocator, sizes[turn % DRAWN]))
             .collect();
-        let mut churn = Self {
+        Self {
             allocator,
             blocks,
             sizes,
             random: Random::new(live as u64),
             turn: 0,
-        };
-        churn.run(4 * live as u64);
-        churn
+        }
     }
 
     /// `count` replacements.

@@ -33,6 +33,18 @@ pub enum Task {
         /// How many.
         threads: usize,
     },
+    /// Some threads hand each other blocks of 64 bytes; each frees what others allocated.
+    Exchange {
+        /// How many.
+        threads: usize,
+    },
+    /// A random one of `live` blocks is replaced by another of its size.
+    Replace {
+        /// Bytes.
+        size: usize,
+        /// Blocks.
+        live: usize,
+    },
     /// One thread allocates, another frees.
     ProducerConsumer {
         /// Bytes.
@@ -59,6 +71,16 @@ pub enum Task {
         /// How many.
         heaps: usize,
     },
+}
+
+impl Task {
+    /// Whether several threads do it.
+    pub fn wants_threads(self) -> bool {
+        matches!(
+            self,
+            Task::SharedPairs { .. } | Task::Exchange { .. } | Task::ProducerConsumer { .. }
+        )
+    }
 }
 
 /// What a row's ratios are to.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::rows::{MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_UNSERIALIZED, WINE, WINE_TARGET};
 use super::{CONTROL, Measured};
+use crate::plot::{self, BarRow};
 use crate::rounds::{geometric_mean, quantile};
 
 /// Whose ratios have a column, and what stands above it.
@@ -185,6 +186,28 @@ impl Summary {
             "rows": rows,
         })
     }
+}
+
+/// Bars, a group a row.
+pub fn picture(rows: &[Measured]) -> String {
+    let is_there = |name: &str| rows.iter().any(|row| row.position(name).is_some());
+    let shown: Vec<_> = COLUMNS
+        .iter()
+        .filter(|(name, _)| *name != CONTROL && is_there(name))
+        .collect();
+    let bars: Vec<BarRow> = rows
+        .iter()
+        .map(|row| BarRow {
+            label: row.row.what.to_owned(),
+            ratios: shown
+                .iter()
+                .map(|(name, _)| row.ratio(name).map(|(ratio, _)| ratio))
+                .collect(),
+            reach: row.row.target.map(|(reach, _)| reach),
+        })
+        .collect();
+    let names: Vec<&str> = shown.iter().map(|(name, _)| *name).collect();
+    plot::bars("CPU time against mimalloc v3 = 1", &names, &bars)
 }
 
 fn row_json(measured: &Measured) -> Value {

@@ -3,10 +3,11 @@
 //! waiting for one another is not counted.
 
 use std::hint;
+use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::loops::{allocate_and_write, pairs};
@@ -14,15 +15,18 @@ use crate::clock::thread_ns;
 use crate::contestants::Allocator;
 
 /// Threads that do a job each time they are told.
-struct Crew {
+pub struct Crew {
     orders: Vec<Sender<u64>>,
     reports: Receiver<u64>,
     members: Vec<JoinHandle<()>>,
 }
 
+/// What a thread of a crew does: given the number of operations, returns nanoseconds.
+pub type Job = Box<dyn FnMut(u64) -> u64 + Send>;
+
 impl Crew {
-    /// A thread per job. A job is given the number of operations and returns nanoseconds.
-    fn new(jobs: Vec<Box<dyn FnMut(u64) -> u64 + Send>>) -> Crew {
+    /// A thread per job.
+    pub fn new(jobs: Vec<Job>) -> Crew {
         let (report, reports) = channel();
         let mut orders = Vec::new();
         let mut members = Vec::new();
@@ -46,7 +50,7 @@ impl Crew {
     }
 
     /// Every member does `count` operations; the sum of their nanoseconds.
-    fn run(&self, count: u64) -> u64 {
+    pub fn run(&self, count: u64) -> u64 {
         for order in &self.orders {
             order.send(count).expect("a member waits for orders");
         }
@@ -67,20 +71,22 @@ impl Drop for Crew {
 
 /// All at once: nobody starts before everybody is there, and nobody sleeps meanwhile if the
 /// others come soon.
-struct Start {
+pub struct Start {
     members: usize,
     arrived: AtomicUsize,
 }
 
 impl Start {
-    fn new(members: usize) -> Start {
+    /// For so many.
+    pub fn new(members: usize) -> Start {
         Start {
             members,
             arrived: AtomicUsize::new(0),
         }
     }
 
-    fn wait(&self) {
+    /// Returns when all have called it as often as the caller.
+    pub fn wait(&self) {
         let mine = self.arrived.fetch_add(1, Ordering::AcqRel);
         let everybody = (mine / self.members + 1) * self.members;
         let mut spins = 0_u32;
@@ -105,13 +111,52 @@ pub fn shared_pairs<A: Allocator>(
 ) -> impl FnMut(u64) -> u64 {
     let allocator = Arc::new(allocator);
     let start = Arc::new(Start::new(threads));
-    let jobs = (0..threads).map(|_| -> Box<dyn FnMut(u64) -> u64 + Send> {
+    let jobs = (0..threads).map(|_| -> Job {
         let (allocator, start) = (allocator.clone(), start.clone());
         Box::new(move |count| {
             start.wait();
             let before = thread_ns();
             pairs(&*allocator, size, count);
             thread_ns() - before
+        })
+    });
+    let crew = Crew::new(jobs.collect());
+    move |count| crew.run(count) / threads as u64
+}
+
+/// Threads in a ring: each allocates a batch of blocks and frees the batch that its neighbour
+/// allocated in the turn before, so that every block is freed by another thread. An operation is a
+/// block by each thread, its time the threads' mean.
+pub fn exchange<A: Allocator>(allocator: A, threads: usize, size: usize) -> impl FnMut(u64) -> u64 {
+    const BATCH: usize = 100;
+    let allocator = Arc::new(allocator);
+    let start = Arc::new(Start::new(threads));
+    let desks: Arc<Vec<Mutex<Vec<usize>>>> =
+        Arc::new((0..threads).map(|_| Mutex::default()).collect());
+    let jobs = (0..threads).map(|own| -> Job {
+        let (allocator, start, desks) = (allocator.clone(), start.clone(), desks.clone());
+        let mut blocks: Vec<usize> = Vec::with_capacity(BATCH);
+        Box::new(move |count| {
+            start.wait();
+            let mut ns = 0;
+            for _ in 0..count.div_ceil(BATCH as u64) {
+                let before = thread_ns();
+                for block in blocks.drain(..) {
+                    // SAFETY: (1) whoever allocated it has put it on a desk and let go of it.
+                    unsafe { allocator.free(block as *mut u8) };
+                }
+                for _ in 0..BATCH {
+                    blocks.push(allocate_and_write(&*allocator, size) as usize);
+                }
+                ns += thread_ns() - before;
+                // The lock is not measured. What lay there was the neighbour's of some turn before.
+                let mut desk = desks[(own + 1) % threads].lock().expect("nobody panics");
+                desk.append(&mut blocks);
+                drop(desk);
+                let mut desk = desks[own].lock().expect("nobody panics");
+                mem::swap(&mut blocks, &mut desk);
+            }
+            (ns as f64 * count as f64 / count.next_multiple_of(BATCH as u64) as f64) as u64
         })
     });
     let crew = Crew::new(jobs.collect());

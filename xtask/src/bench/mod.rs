@@ -7,12 +7,14 @@ mod peers;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 
 /// What the command line asks for.
 pub struct Wishes {
+    /// Only these parts.
+    pub parts: Vec<String>,
     /// Fewer and shorter rounds.
     pub quick: bool,
     /// Only rows whose ids contain one of these.
@@ -21,32 +23,46 @@ pub struct Wishes {
     pub peers: Vec<String>,
 }
 
+/// The measuring programs, in the order in which they run.
+const PARTS: &[&str] = &["micro", "scaling", "memory"];
+
 /// glibc reserves little room for libraries that are opened later and want the fastest kind of
 /// thread-local storage; jemalloc alone needs more.
 const ROOM_FOR_TLS: (&str, &str) = ("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=16384");
 
-/// Runs all of it.
+/// Runs all of it, or the parts that are wanted.
 pub fn run(workspace: &Workspace, wishes: &Wishes) -> Result<()> {
+    if let Some(unknown) = wishes
+        .parts
+        .iter()
+        .find(|part| !PARTS.contains(&part.as_str()))
+    {
+        bail!(
+            "no part is called `{unknown}`; there are: {}",
+            PARTS.join(", ")
+        );
+    }
     let peers = peers::build(workspace)?;
+    let packages = ["rtl-heap-c", "rtl-heap-malloc", "rtl-heap-benches"];
     workspace
         .cargo()
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "-p",
-            "rtl-heap-c",
-            "-p",
-            "rtl-heap-benches",
-        ])
+        .args(["build", "--quiet", "--release"])
+        .args(packages.iter().flat_map(|package| ["-p", package]))
         .run()?;
     let release = workspace.native_target_dir().join("release");
-    micro(workspace, &release, &peers, wishes)
+    let is_wanted =
+        |part: &str| wishes.parts.is_empty() || wishes.parts.iter().any(|wanted| wanted == part);
+    for part in PARTS.iter().filter(|part| is_wanted(part)) {
+        println!("\n=== {part}");
+        measure(workspace, &release, part, &peers, wishes)?;
+    }
+    Ok(())
 }
 
-fn micro(
+fn measure(
     workspace: &Workspace,
     release: &Path,
+    part: &str,
     peers: &[peers::Peer],
     wishes: &Wishes,
 ) -> Result<()> {
@@ -58,7 +74,7 @@ fn micro(
     let only = wishes.only.iter().flat_map(|row| ["--only", row]);
     let chosen = wishes.peers.iter().flat_map(|peer| ["--peer", peer]);
     workspace
-        .command(release.join("micro"))
+        .command(release.join(part))
         .env("RTLHEAP_PEERS", listed.join(":"))
         .env("RTLHEAP_LIBRARY", release.join("librtlheap.so"))
         .env(ROOM_FOR_TLS.0, ROOM_FOR_TLS.1)

@@ -100,7 +100,7 @@ pub fn print_list() {
     );
     println!("cargo xtask install --prefix DIRECTORY   headers, libraries and rtlheap.pc");
     println!(
-        "cargo xtask bench [--quick] [--only ROW]... [--peer NAME]...   times, against peers\n"
+        "cargo xtask bench [--quick] [--part PART]... [--only ROW]... [--peer NAME]...   against peers\n"
     );
     for gate in ALL {
         println!("{:<17} {}", gate.name, gate.proves);
