@@ -377,3 +377,17 @@ fn a_heap_keeps_a_number_for_its_program() {
     assert_eq!(query(8), (TRUE, 0x1122_3344_5566_7788, 8));
     assert_eq!(query(4).0, FALSE);
 }
+
+#[test]
+fn a_heap_with_tags_that_checks_its_blocks_does_both() {
+    let checks = HEAP_TAIL_CHECKING_ENABLED | HEAP_FREE_CHECKING_ENABLED;
+    let heap = TestHeap::rtl(TAGGED | checks, 0, 0);
+    let first = create(heap.handle(), None, "One\0");
+    let block = heap.alloc(first, 30);
+    assert_eq!(counts(heap.handle(), 1), (1, 0, 30));
+    let moved = HeapReAlloc(heap.handle(), 0, block.pointer(), 3000);
+    assert_eq!(counts(heap.handle(), 1), (2, 1, 3000));
+    assert_eq!(HeapFree(heap.handle(), 0, moved), TRUE);
+    assert_eq!(counts(heap.handle(), 1), (2, 2, 0));
+    assert_eq!(HeapValidate(heap.handle(), 0, null()), TRUE);
+}

@@ -151,6 +151,24 @@ RTLHEAP_FN(ULONG, RtlMultipleFreeHeap,
 /* The size of the largest committed free block, after giving back what is kept for later. */
 RTLHEAP_FN(SIZE_T, RtlCompactHeap, (PVOID HeapHandle, ULONG Flags));
 
+/* Overwrites free memory with zeros. */
+RTLHEAP_FN(NTSTATUS, RtlZeroHeap, (PVOID HeapHandle, ULONG Flags));
+
+/* Read-only segments. Until it is called with FALSE the handle is no heap's to any other call. */
+RTLHEAP_FN(VOID, RtlProtectHeap, (PVOID HeapHandle, BOOLEAN MakeReadOnly));
+
+/* Adds the caller's memory as a segment; it is the heap's until that is destroyed. */
+RTLHEAP_FN(NTSTATUS, RtlExtendHeap, (PVOID HeapHandle, ULONG Flags, PVOID Base, SIZE_T Size));
+
+/* All heaps give back what they keep for later. */
+RTLHEAP_FN(VOID, RtlFlushHeaps, (VOID));
+
+/* A line on standard error for each heap with blocks in it, once leak detection is on. */
+RTLHEAP_FN(VOID, RtlDetectHeapLeaks, (VOID));
+
+/* Turns leak detection on and has RtlDetectHeapLeaks called when the process ends. */
+RTLHEAP_API BOOL NTAPI rtlheap_report_leaks_at_exit(VOID);
+
 typedef struct _RTL_HEAP_USAGE_ENTRY {
     struct _RTL_HEAP_USAGE_ENTRY *Next;
     PVOID Address;
@@ -574,6 +592,11 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_vm_operations(const rtlheap_vm_operations *op
 #define RtlMultipleAllocateHeap rtlheap_RtlMultipleAllocateHeap
 #define RtlMultipleFreeHeap rtlheap_RtlMultipleFreeHeap
 #define RtlCompactHeap rtlheap_RtlCompactHeap
+#define RtlZeroHeap rtlheap_RtlZeroHeap
+#define RtlProtectHeap rtlheap_RtlProtectHeap
+#define RtlExtendHeap rtlheap_RtlExtendHeap
+#define RtlFlushHeaps rtlheap_RtlFlushHeaps
+#define RtlDetectHeapLeaks rtlheap_RtlDetectHeapLeaks
 #define RtlUsageHeap rtlheap_RtlUsageHeap
 #define RtlCreateQueryDebugBuffer rtlheap_RtlCreateQueryDebugBuffer
 #define RtlDestroyQueryDebugBuffer rtlheap_RtlDestroyQueryDebugBuffer

@@ -16,6 +16,7 @@
 //! | [`tags`] | `RtlCreateTagHeap`, `RtlQueryTagHeap` |
 //! | [`multiple`] | `RtlMultipleAllocateHeap`, `RtlMultipleFreeHeap` |
 //! | [`compacting`] | `RtlCompactHeap`, `HeapCompact` |
+//! | [`steering`] | `RtlZeroHeap`, `RtlProtectHeap`, `RtlExtendHeap`, `RtlFlushHeaps`, `RtlDetectHeapLeaks` |
 //! | [`information`], [`extended`], [`tagging`] | `HeapQueryInformation`, `HeapSetInformation` and their Rtl pair |
 //! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
@@ -51,6 +52,7 @@ pub mod raise;
 pub mod resource;
 mod routine;
 pub mod rtl;
+pub mod steering;
 pub mod sums;
 pub mod tagging;
 pub mod tags;
@@ -80,6 +82,8 @@ pub fn exports() -> impl Iterator<Item = &'static Export> {
         local::EXPORTS,
         resource::EXPORTS,
         rtl::EXPORTS,
+        steering::EXPORTS,
+        steering::at_exit::EXPORTS,
         sums::EXPORTS,
         tags::EXPORTS,
         usage::EXPORTS,

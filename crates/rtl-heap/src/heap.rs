@@ -238,6 +238,8 @@ pub struct Heap {
     pub lock: HeapLock,
     /// The commit routine is running: calls on this heap are refused meanwhile (R11, H12).
     pub in_commit_routine: AtomicBool,
+    /// Its segments are read-only; no call finds it by its handle.
+    pub protected: AtomicBool,
     /// `HeapCompatibilityInformation`: 0, or 2 once the front end is permitted or in use.
     pub compatibility: AtomicU32,
     frontend: AtomicPtr<Frontend>,
@@ -282,6 +284,7 @@ impl Heap {
             (&raw mut (*heap).key).write(key);
             (&raw mut (*heap).lock).write(lock);
             (&raw mut (*heap).in_commit_routine).write(AtomicBool::new(false));
+            (&raw mut (*heap).protected).write(AtomicBool::new(false));
             (&raw mut (*heap).compatibility).write(AtomicU32::new(0));
             (&raw mut (*heap).frontend).write(AtomicPtr::new(ptr::null_mut()));
             (&raw mut (*heap).tags).write(AtomicPtr::new(ptr::null_mut()));

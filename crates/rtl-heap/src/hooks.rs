@@ -56,6 +56,52 @@ pub fn report(failure: &HeapFailure) {
     }
 }
 
+/// A heap with blocks that nobody freed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeapLeak {
+    /// Its handle.
+    pub heap: usize,
+    /// How many blocks live.
+    pub blocks: usize,
+    /// Bytes asked for in them.
+    pub bytes: usize,
+}
+
+/// Told of each heap with live blocks when leaks are detected.
+pub type LeakHandler = fn(&HeapLeak);
+
+static LEAK_HANDLER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+static DETECT_LEAKS: AtomicBool = AtomicBool::new(false);
+
+/// Registers who is told of leaks; `None` for the default report on standard error.
+pub fn set_leak_handler(handler: Option<LeakHandler>) {
+    let raw = handler.map_or(ptr::null_mut(), |handler| handler as *mut ());
+    LEAK_HANDLER.store(raw, Ordering::Release);
+}
+
+/// From now on [`crate::nt::detect_leaks`] reports.
+pub fn enable_leak_detection() {
+    DETECT_LEAKS.store(true, Ordering::Relaxed);
+}
+
+/// Leak detection is on.
+pub fn detects_leaks() -> bool {
+    DETECT_LEAKS.load(Ordering::Relaxed)
+}
+
+/// Reports a leak. No lock may be held.
+#[cold]
+pub fn report_leak(leak: &HeapLeak) {
+    let handler = LEAK_HANDLER.load(Ordering::Acquire);
+    if handler.is_null() {
+        default::report_leak(leak);
+        return;
+    }
+    // SAFETY: only `set_leak_handler` stores here, and it stores this type.
+    let handler: LeakHandler = unsafe { core::mem::transmute(handler) };
+    handler(leak);
+}
+
 fn terminate(failure: &HeapFailure) -> ! {
     let routine = TERMINATE_ROUTINE.load(Ordering::Acquire);
     if !routine.is_null() {
@@ -70,6 +116,7 @@ fn terminate(failure: &HeapFailure) -> ! {
 mod default {
     use rtl_platform::{process, stack, stderr};
 
+    use super::HeapLeak;
     use crate::failure::HeapFailure;
     use crate::report::Line;
 
@@ -85,6 +132,12 @@ mod default {
         stderr::write(line.bytes());
     }
 
+    pub fn report_leak(leak: &HeapLeak) {
+        let mut line = Line::new();
+        line.leak(leak.heap, leak.blocks, leak.bytes);
+        stderr::write(line.bytes());
+    }
+
     pub fn terminate() -> ! {
         process::abort()
     }
@@ -92,10 +145,14 @@ mod default {
 
 #[cfg(not(feature = "os"))]
 mod default {
+    use super::HeapLeak;
     use crate::failure::HeapFailure;
 
     /// There is nowhere to write to.
     pub fn report(_failure: &HeapFailure) {}
+
+    /// As above.
+    pub fn report_leak(_leak: &HeapLeak) {}
 
     pub fn terminate() -> ! {
         panic!("heap corruption")

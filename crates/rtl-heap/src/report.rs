@@ -73,6 +73,15 @@ impl Line {
         self.end();
     }
 
+    /// A heap with blocks that nobody freed.
+    pub fn leak(&mut self, heap: usize, blocks: usize, bytes: usize) {
+        let _ = write!(
+            self,
+            "rtl-heap: leak: heap {heap:#x}, {blocks} blocks, {bytes} bytes"
+        );
+        self.end();
+    }
+
     fn end(&mut self) {
         self.bytes[self.length] = b'\n';
         self.length += 1;

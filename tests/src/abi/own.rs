@@ -103,6 +103,24 @@ pub const HEAP_TAG_SHIFT: u32 = 18;
 
 // Windows has these too; Wine only their names.
 import! { "ntdll";
+    /// Overwrites free memory.
+    safe fn RtlZeroHeap(HeapHandle: HANDLE, Flags: u32) -> NTSTATUS;
+    /// Makes the heap's segments read-only, or not.
+    safe fn RtlProtectHeap(HeapHandle: HANDLE, MakeReadOnly: BOOLEAN);
+    /// Adds the caller's memory to the heap.
+    ///
+    /// # Safety
+    /// The memory is nobody else's while the heap lives, or could not be a heap's.
+    unsafe fn RtlExtendHeap(
+        HeapHandle: HANDLE,
+        Flags: u32,
+        Base: *mut c_void,
+        Size: usize,
+    ) -> NTSTATUS;
+    /// All heaps give back what they keep.
+    safe fn RtlFlushHeaps();
+    /// Reports heaps with blocks.
+    safe fn RtlDetectHeapLeaks();
     /// Defines tags; the first one as flags of an allocation have it, or 0.
     ///
     /// # Safety
@@ -156,6 +174,8 @@ unsafe extern "system" {
         address: *const c_void,
         info: Option<&mut rtlheap_vm_info>,
     ) -> BOOL;
+    /// Has leaks reported when the process ends.
+    pub safe fn rtlheap_report_leaks_at_exit() -> BOOL;
     /// Registers who is told of misuse and damage.
     ///
     /// # Safety

@@ -8,7 +8,7 @@ use crate::entry::{Entry, EntryFlags, HEADER_OFFSET, USER_OFFSET};
 use crate::failure::{FailureKind, HeapFailure};
 use crate::heap::Heap;
 use crate::regions::{self, Region, RegionKind};
-use crate::units::{Granules, POINTER};
+use crate::units::{Granules, PAGE, POINTER};
 
 /// A block of a segment: where it is and what its header says.
 #[derive(Clone, Copy)]
@@ -50,6 +50,31 @@ pub enum Located {
 pub fn free_body(start: usize, end: usize) -> Range<usize> {
     let from = start + USER_OFFSET + 2 * POINTER;
     from..(end + HEADER_OFFSET - size_of::<u32>()).max(from)
+}
+
+/// Calls `visit` with each run of committed bytes in `part`.
+///
+/// # Safety
+/// 1. `part` lies in the live segment `region`, or is empty; its heap's lock is held.
+pub unsafe fn committed_runs(
+    region: NonNull<Region>,
+    part: Range<usize>,
+    mut visit: impl FnMut(Range<usize>),
+) {
+    // SAFETY: (1).
+    let record = unsafe { region.as_ref() };
+    let mut at = part.start;
+    while at < part.end {
+        let last = record.page(part.end - 1) + 1;
+        let from = record.pages.find(record.page(at), last, true);
+        let to = record.pages.find(from, last, false);
+        let run = at.max(record.base + from * PAGE)..part.end.min(record.base + to * PAGE);
+        if run.is_empty() {
+            return;
+        }
+        at = run.end;
+        visit(run);
+    }
 }
 
 /// The report of a damaged or unexpected block.

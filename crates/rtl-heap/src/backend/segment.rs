@@ -204,15 +204,17 @@ pub unsafe fn add(heap: &Heap, state: &mut State, size: Granules) -> Result<Bloc
 }
 
 /// Looks whether the free block that ends a segment is all of it. One empty segment is kept for
-/// the next request, the largest; the others go back to the system.
+/// the next request, the largest; the others go back to the system. Caller memory stays.
 ///
 /// # Safety
 /// 1. The heap's lock is held; `free` is a free block in the index.
 pub unsafe fn note_if_empty(heap: &Heap, state: &mut State, free: &Block) {
     let region = free.region.as_ptr();
     // SAFETY: (1).
-    let (first_block, size) = unsafe { ((*region).first_block, (*region).size) };
+    let (first_block, size, backing) =
+        unsafe { ((*region).first_block, (*region).size, (*region).backing) };
     if free.address != first_block
+        || backing != Backing::Heap
         || ptr::eq(region, state.segments.first)
         || ptr::eq(region, state.empty_segment)
     {

@@ -249,7 +249,13 @@ unsafe fn first_segment(
         return if given.commit_routine.is_some() {
             routine_segment(base, given, growable)
         } else {
-            caller_segment(base, request, settings)
+            caller_segment(
+                base,
+                request.reserve.max(request.commit),
+                request.commit,
+                settings,
+                layout::HEAP_HEADER_BYTES,
+            )
         };
     }
     if given.commit_routine.is_some() {
@@ -316,11 +322,17 @@ fn caller_region(base: usize) -> Result<Option<NonNull<Region>>, Status> {
 }
 
 /// Caller memory without a commit routine (2.3, third row): reserved through the library, or
-/// anyone's memory, committed for exactly the size the caller passes.
-fn caller_segment(
+/// anyone's memory, committed for exactly the `size` the caller passes. Of memory that is reserved
+/// only, `commit` bytes are committed. The segment's first block comes after `header` bytes.
+///
+/// # Errors
+/// `INVALID_PARAMETER` for memory that is not as described; `NO_MEMORY`.
+pub fn caller_segment(
     base: usize,
-    request: &CreateRequest,
+    size: usize,
+    commit: usize,
     settings: &Settings,
+    header: usize,
 ) -> Result<segment::Extent, Status> {
     let invalid = Status::INVALID_PARAMETER;
     let caller = caller_region(base)?;
@@ -330,7 +342,7 @@ fn caller_segment(
         committed,
         backing,
         guard: false,
-        header: layout::HEAP_HEADER_BYTES,
+        header,
         caller,
     };
     if let Some(region) = caller {
@@ -340,7 +352,7 @@ fn caller_segment(
         let mut committed = record.pages.find(0, pages, false) * PAGE;
         if committed == 0 {
             // Reserved only: commit what is asked for, at least a page.
-            committed = round_up(request.commit.max(1), PAGE)
+            committed = round_up(commit.max(1), PAGE)
                 .ok_or(invalid)?
                 .min(record.size);
             let at = NonNull::new(base as *mut u8).ok_or(invalid)?;
@@ -355,7 +367,7 @@ fn caller_segment(
         }
         return Ok(extent(record.size, committed, Backing::CallerReserved));
     }
-    let size = request.reserve.max(request.commit) & !(PAGE - 1);
+    let size = size & !(PAGE - 1);
     if !base.is_multiple_of(PAGE) || size < PAGE || base.checked_add(size).is_none() {
         return Err(invalid);
     }

@@ -94,9 +94,13 @@ impl List {
         self.number_from(slot);
     }
 
-    /// Writes `ProcessHeapsListIndex`, slot plus one, into the headers from `slot` on.
+    /// Writes `ProcessHeapsListIndex`, slot plus one, into the headers from `slot` on, but for heaps
+    /// that are protected.
     fn number_from(&self, slot: usize) {
         for (index, heap) in self.heaps().iter().enumerate().skip(slot) {
+            if heap.protected.load(Ordering::Relaxed) {
+                continue;
+            }
             let header = heap.handle as *mut HeapHeader;
             // SAFETY: a listed heap's header page is committed.
             unsafe { (*header).process_heaps_list_index = (index + 1) as u16 };
@@ -208,6 +212,16 @@ pub fn for_each(mut visit: impl FnMut(&'static Heap) -> bool) {
         slot += 1;
     }
     REGISTRY.lock.leave();
+}
+
+/// The handle of the heap in a slot of the list.
+pub fn nth_handle(slot: usize) -> Option<usize> {
+    with_list(|list| list.heaps().get(slot).map(|heap| heap.handle))
+}
+
+/// Writes each heap's number into its header.
+pub fn renumber() {
+    with_list(|list| list.number_from(0));
 }
 
 /// Takes the list's lock for a fork.

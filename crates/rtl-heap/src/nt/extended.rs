@@ -143,7 +143,10 @@ fn whole_process(level: Level, visit: Visit<'_>) -> Result<(), Status> {
     }
     let mut result = Ok(());
     registry::for_each(|heap| {
-        result = one_heap(heap, level, visit);
+        // No call finds a heap that is protected.
+        if !heap.protected.load(Ordering::Relaxed) {
+            result = one_heap(heap, level, visit);
+        }
         result.is_ok()
     });
     result

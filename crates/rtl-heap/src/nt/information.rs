@@ -62,11 +62,15 @@ pub fn optimize_resources(heap: Option<HeapHandle>) -> Result<(), Status> {
 }
 
 fn optimize(heap: &'static Heap) {
-    if heap.frontend().is_none() {
-        return;
+    if heap.frontend().is_some() {
+        give_back(heap);
     }
+}
+
+/// Gives what a listed heap keeps for later back to the system. Nothing of one that is protected.
+pub(super) fn give_back(heap: &'static Heap) {
     let mut guard = heap.enter(HeapFlags::empty());
-    if is_reentrant(&guard) {
+    if is_reentrant(&guard) || heap.protected.load(Ordering::Relaxed) {
         return;
     }
     let (heap, state) = guard.parts();

@@ -1,5 +1,7 @@
 //! Calls that look at heaps: walk, validate all, sums, usage (4.1, 5.3, 5.4).
 
+use core::sync::atomic::Ordering;
+
 use crate::flags::HeapFlags;
 use crate::heap::Heap;
 use crate::inspect;
@@ -35,7 +37,8 @@ pub fn walk(heap: HeapHandle, address: usize) -> Result<WalkEntry, Status> {
     unsafe { inspect::walk::next(heap, state, address) }
 }
 
-/// Every heap of the process is whole. All are checked even after one that is not.
+/// Every heap of the process is whole. All are checked even after one that is not, but for those
+/// that are protected.
 ///
 /// # Source
 /// Specification 4.1.
@@ -43,6 +46,9 @@ pub fn walk(heap: HeapHandle, address: usize) -> Result<WalkEntry, Status> {
 pub fn validate_process_heaps() -> bool {
     let mut valid = true;
     registry::for_each(|heap| {
+        if heap.protected.load(Ordering::Relaxed) {
+            return true;
+        }
         let mut guard = heap.enter(HeapFlags::empty());
         let (heap, state) = guard.parts();
         // SAFETY: the guard holds the lock.

@@ -7,8 +7,10 @@
 
 mod extended;
 mod information;
+mod leaks;
 mod looking;
 pub mod movable;
+mod steering;
 mod tags;
 mod unparked;
 mod user_info;
@@ -21,11 +23,13 @@ pub use information::{
     compatibility, heap_tag, memory_limit, optimize_resources, set_compatibility, set_heap_tag,
     set_memory_limit,
 };
+pub use leaks::detect_leaks;
 pub use looking::{
     LARGE_INDEX, Summary, WalkEntry, WalkFlags, WalkRegion, flags, summary, validate_process_heaps,
     walk,
 };
 
+pub use steering::{extend, flush, protect, zero};
 pub use tags::{
     NAME_UNITS, PSEUDO_TAG_GRANULARITY, PSEUDO_TAGS, TAGGING, TagIndex, TagInfo, TagName,
     create_tags, for_each_tag, query_tag, tag_name,

@@ -9,3 +9,4 @@ pub mod reallocate;
 pub mod size;
 pub mod tags;
 pub mod user_info;
+pub mod zero;

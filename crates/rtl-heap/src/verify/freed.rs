@@ -6,7 +6,6 @@
 //! header, links or footer before blocks merged, is filled here.
 
 use core::ops::Range;
-use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use crate::backend::blocks::{self, Block};
@@ -14,8 +13,8 @@ use crate::entry::USER_OFFSET;
 use crate::flags::HeapFlags;
 use crate::heap::Heap;
 use crate::pattern;
-use crate::regions::{self, Region};
-use crate::units::{GRANULE, PAGE, POINTER};
+use crate::regions;
+use crate::units::{GRANULE, POINTER};
 
 /// Bytes before a block's start that may hold its predecessor's footer.
 const FOOTER: usize = size_of::<u32>();
@@ -75,7 +74,7 @@ unsafe fn fill_part(heap: &Heap, address: usize, part: Range<usize>) {
         // SAFETY: (1): committed, and the free block's own.
         let visit = |run: Range<usize>| unsafe { pattern::fill_freed(run.start, run.end) };
         // SAFETY: (1).
-        unsafe { committed_runs(free.region, part, visit) };
+        unsafe { blocks::committed_runs(free.region, part, visit) };
     }
 }
 
@@ -94,7 +93,7 @@ pub unsafe fn damage(heap: &Heap, free: &Block) -> Option<usize> {
     };
     // SAFETY: (1).
     unsafe {
-        committed_runs(
+        blocks::committed_runs(
             free.region,
             blocks::free_body(free.address, free.end()),
             look,
@@ -143,29 +142,4 @@ unsafe fn free_around(heap: &Heap, address: usize) -> Option<Block> {
         entry,
     };
     (!entry.is_busy() && block.end() <= record.end).then_some(block)
-}
-
-/// Calls `visit` with each run of committed bytes in `part`.
-///
-/// # Safety
-/// 1. `part` lies in the live segment `region`, or is empty; its heap's lock is held.
-unsafe fn committed_runs(
-    region: NonNull<Region>,
-    part: Range<usize>,
-    mut visit: impl FnMut(Range<usize>),
-) {
-    // SAFETY: (1).
-    let record = unsafe { region.as_ref() };
-    let mut at = part.start;
-    while at < part.end {
-        let last = record.page(part.end - 1) + 1;
-        let from = record.pages.find(record.page(at), last, true);
-        let to = record.pages.find(from, last, false);
-        let run = at.max(record.base + from * PAGE)..part.end.min(record.base + to * PAGE);
-        if run.is_empty() {
-            return;
-        }
-        at = run.end;
-        visit(run);
-    }
 }
