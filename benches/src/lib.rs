@@ -6,6 +6,7 @@
 //! - `memory`: what stays resident;
 //! - `scaling`: the same operation with more live blocks, threads or heaps, and how fairly a heap's
 //!   lock is shared;
+//! - `looking`: walking and validating many live blocks;
 //! - `instructions`: the instructions of the hot paths under callgrind, compared with
 //!   `instructions.txt`.
 //!

@@ -26,12 +26,37 @@ pub struct Calls {
     pub size: unsafe extern "C" fn(usize, u32, *const u8) -> usize,
     /// `HeapValidate`.
     pub validate: unsafe extern "C" fn(usize, u32, *const u8) -> i32,
+    /// `HeapWalk`.
+    pub walk: unsafe extern "C" fn(usize, *mut WalkEntry) -> i32,
     /// `HeapCompact`.
     pub compact: unsafe extern "C" fn(usize, u32) -> usize,
     /// `HeapLock`.
     pub lock: unsafe extern "C" fn(usize) -> i32,
     /// `HeapUnlock`.
     pub unlock: unsafe extern "C" fn(usize) -> i32,
+}
+
+/// `PROCESS_HEAP_ENTRY`, as far as it is looked at here.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct WalkEntry {
+    /// Where the walk stands; 0 at first.
+    pub data: usize,
+    /// Bytes.
+    pub size: u32,
+    /// Bytes besides, and the region's number.
+    pub overhead_and_region: [u8; 2],
+    /// What it is.
+    pub flags: u16,
+    /// What is said of a region.
+    pub rest: [usize; 3],
+}
+
+impl WalkEntry {
+    /// A live block.
+    pub fn is_busy(&self) -> bool {
+        self.flags & 4 != 0
+    }
 }
 
 /// The calls of an allocator that stands in for the C library's.
@@ -97,6 +122,7 @@ pub fn open() -> Calls {
             free: call(library, c"rtlheap_HeapFree"),
             size: call(library, c"rtlheap_HeapSize"),
             validate: call(library, c"rtlheap_HeapValidate"),
+            walk: call(library, c"rtlheap_HeapWalk"),
             compact: call(library, c"rtlheap_HeapCompact"),
             lock: call(library, c"rtlheap_HeapLock"),
             unlock: call(library, c"rtlheap_HeapUnlock"),

@@ -12,7 +12,9 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use crate::entry::{Key, USER_OFFSET};
+use rtl_platform::prefetch::prefetch;
+
+use crate::entry::{HEADER_OFFSET, Key, USER_OFFSET};
 use crate::regions;
 use crate::units::{Granules, POINTER};
 
@@ -59,6 +61,14 @@ fn class_of(size: Granules) -> usize {
 /// Where a free block keeps its links: next, then previous.
 const NEXT: usize = USER_OFFSET;
 const PREVIOUS: usize = USER_OFFSET + POINTER;
+
+/// Where a count is in a list.
+#[derive(Clone, Copy)]
+struct Place {
+    class: usize,
+    block: usize,
+    previous: usize,
+}
 
 impl FreeIndex {
     /// Makes the zeroed memory at `index` an empty index for the heap whose record lies at `owner`.
@@ -172,39 +182,89 @@ impl FreeIndex {
 
     /// Number and bytes of the blocks in all lists, each checked.
     ///
+    /// Several lists are followed at a time: each is a chain of reads that wait for one another, and
+    /// lists of a large heap lie anywhere in memory.
+    ///
     /// # Errors
     /// A damaged link or header, a block in the wrong list, or a list that does not end.
     pub fn count(&self, key: &Key) -> Result<(usize, usize), BrokenLink> {
+        const AT_A_TIME: usize = 8;
+        let mut lists = [None::<Place>; AT_A_TIME];
+        let mut next_class = 0;
         let (mut count, mut bytes) = (0, 0);
-        for class in 0..CLASSES {
-            let listed = self.classes[class / WORD_BITS] >> (class % WORD_BITS) & 1 != 0;
-            if listed != (self.heads[class] != 0) {
-                return Err(BrokenLink(self.heads[class]));
-            }
-            let (mut block, mut previous) = (self.heads[class], 0);
-            while block != 0 {
-                if !self.is_block(block) {
-                    return Err(BrokenLink(previous));
-                }
-                // SAFETY: just checked to be a block start of this heap.
-                let entry = unsafe { key.read(block) }.ok_or(BrokenLink(block))?;
-                // SAFETY: as above.
-                let back = unsafe { load(key, block + PREVIOUS) };
-                if entry.is_busy() || class_of(entry.size) != class || back != previous {
-                    return Err(BrokenLink(block));
-                }
+        loop {
+            let mut ended = 0;
+            for list in &mut lists {
+                let place = match list.take() {
+                    Some(place) => Some(place),
+                    None => self.next_list(&mut next_class)?,
+                };
+                let Some(place) = place else {
+                    ended += 1;
+                    continue;
+                };
+                let size = self.check_listed(key, &place)?;
                 // Each block is counted once, so more bytes than there are means a circle.
                 count += 1;
-                bytes += entry.size.bytes();
+                bytes += size.bytes();
                 if bytes > self.total {
-                    return Err(BrokenLink(block));
+                    return Err(BrokenLink(place.block));
                 }
-                previous = block;
-                // SAFETY: as above.
-                block = unsafe { load(key, block + NEXT) };
+                // SAFETY: just checked to be a block start of this heap.
+                let next = unsafe { load(key, place.block + NEXT) };
+                if next != 0 {
+                    prefetch(next + HEADER_OFFSET);
+                    *list = Some(Place {
+                        class: place.class,
+                        block: next,
+                        previous: place.block,
+                    });
+                }
+            }
+            if ended == AT_A_TIME {
+                return Ok((count, bytes));
             }
         }
-        Ok((count, bytes))
+    }
+
+    /// The start of the first list from `class` on that is not empty, whose class is then behind it.
+    fn next_list(&self, class: &mut usize) -> Result<Option<Place>, BrokenLink> {
+        while *class < CLASSES {
+            let (own, block) = (*class, self.heads[*class]);
+            *class += 1;
+            let listed = self.classes[own / WORD_BITS] >> (own % WORD_BITS) & 1 != 0;
+            if listed != (block != 0) {
+                return Err(BrokenLink(block));
+            }
+            if listed {
+                return Ok(Some(Place {
+                    class: own,
+                    block,
+                    previous: 0,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The size of a listed block, whose header and link back are right.
+    fn check_listed(&self, key: &Key, place: &Place) -> Result<Granules, BrokenLink> {
+        let Place {
+            class,
+            block,
+            previous,
+        } = *place;
+        if !self.is_block(block) {
+            return Err(BrokenLink(previous));
+        }
+        // SAFETY: just checked to be a block start of this heap.
+        let entry = unsafe { key.read(block) }.ok_or(BrokenLink(block))?;
+        // SAFETY: as above.
+        let back = unsafe { load(key, block + PREVIOUS) };
+        if entry.is_busy() || class_of(entry.size) != class || back != previous {
+            return Err(BrokenLink(block));
+        }
+        Ok(entry.size)
     }
 
     fn best_of_class(

@@ -12,10 +12,11 @@
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use rtl_platform::prefetch::prefetch;
 use rtl_platform::vm::Protection;
 
 use crate::bits::Bits;
-use crate::entry::USER_OFFSET;
+use crate::entry::{HEADER_OFFSET, USER_OFFSET};
 use crate::fork_lock::ForkLock;
 use crate::metadata;
 use crate::system_vm::system_vm;
@@ -282,6 +283,22 @@ impl Region {
             && address >= self.first_block
             && address < self.end
             && self.starts.get(self.granule(address))
+    }
+
+    /// Has the headers of some blocks that follow the one at `address` brought near: whoever goes
+    /// from block to block otherwise waits for memory at each. The heap's lock is held.
+    #[inline]
+    pub fn prefetch_after(&self, address: usize) {
+        /// Bytes ahead: far enough for memory to answer, and near enough to stay in the cache.
+        const AHEAD: usize = 2048;
+        let last = self.granule(self.end);
+        let mut at = self.granule(address + AHEAD);
+        // Two of them: where blocks lie further apart than before, one would skip some.
+        for _ in 0..2 {
+            at = self.starts.find(at, last, true);
+            prefetch(self.base + at * GRANULE + HEADER_OFFSET);
+            at += 1;
+        }
     }
 
     /// The block, busy or free, whose user's bytes start at `user`, an address inside; as

@@ -15,12 +15,13 @@
 //! | face | `os`, `wait`, `thread`, `random`, `fork`, `stack`, ... | `sys`, contract |
 //! | system | `sys`, one folder per system below one ladder | the C library or Win32, contract |
 //! | simulation | `sim` | contract |
-//! | contract | `vm`, `pages` | `core` |
+//! | contract | `vm`, `pages`, `prefetch` | `core` |
 
 #![cfg_attr(not(any(test, feature = "os")), no_std)]
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 
 pub mod pages;
+pub mod prefetch;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod vm;

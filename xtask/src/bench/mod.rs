@@ -24,7 +24,7 @@ pub struct Wishes {
 }
 
 /// The measuring programs, in the order in which they run.
-const PARTS: &[&str] = &["micro", "scaling", "memory"];
+const PARTS: &[&str] = &["micro", "scaling", "memory", "looking"];
 
 /// glibc reserves little room for libraries that are opened later and want the fastest kind of
 /// thread-local storage; jemalloc alone needs more.

@@ -79,6 +79,7 @@ unsafe fn segment(
         if !record.is_block_start(address) {
             return Err(damaged(address));
         }
+        record.prefetch_after(address);
         // SAFETY: (1) INV-STARTS.
         let entry = unsafe { heap.key.read(address) }.ok_or_else(|| damaged(address))?;
         let block = Block {

@@ -328,6 +328,7 @@ unsafe fn block_entry(
     if !record.is_block_start(address) {
         return Err(Status::HEAP_CORRUPTION);
     }
+    record.prefetch_after(address);
     // SAFETY: (1), just checked.
     let block = unsafe { read(heap, region, address) }?;
     if !block.entry.is_busy() {
