@@ -7,6 +7,7 @@
 //! - `scaling`: the same operation with more live blocks, threads or heaps, and how fairly a heap's
 //!   lock is shared;
 //! - `looking`: walking and validating many live blocks;
+//! - `programs`: whole programs by preloading, some of them the `stress` shapes;
 //! - `instructions`: the instructions of the hot paths under callgrind, compared with
 //!   `instructions.txt`.
 //!
@@ -25,5 +26,6 @@ pub mod growth;
 pub mod library;
 pub mod micro;
 pub mod plot;
+pub mod programs;
 pub mod random;
 pub mod rounds;

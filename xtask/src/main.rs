@@ -40,7 +40,7 @@ mod flags {
             repeated -p, --package package: String
             /// Where `install` puts headers, libraries and rtlheap.pc.
             optional --prefix prefix: PathBuf
-            /// `bench`: only this part: micro, scaling, memory, looking.
+            /// `bench`: only this part: micro, scaling, memory, looking, programs.
             repeated --part part: String
             /// `bench`: fewer and shorter rounds, for a first idea.
             optional --quick

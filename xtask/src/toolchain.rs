@@ -69,6 +69,10 @@ pub const DEBIAN_PACKAGES: &[(&str, &[&str])] = &[
         &["git", "libpython3.11-testsuite", "python3", "sqlite3"],
     ),
     ("peers to measure against", &["libjemalloc2"]),
+    (
+        "whole programs to measure",
+        &["perl", "redis-server", "redis-tools", "ruby", "z3"],
+    ),
     ("tools from PyPI", &["python3-venv"]),
 ];
 

@@ -4,6 +4,18 @@
 //! `looking [--quick] [--only TEXT]...`. CPU time per live block, the best and the median of the
 //! rounds: there is no peer that could take turns.
 
+#[cfg(unix)]
+fn main() -> std::process::ExitCode {
+    measured::main()
+}
+
+#[cfg(not(unix))]
+fn main() {
+    println!("the benches' library is for Unix");
+}
+
+#[cfg(unix)]
+mod measured {
 use std::env;
 use std::process::ExitCode;
 
@@ -66,7 +78,7 @@ const SCENES: [Scene; 5] = [
     },
 ];
 
-fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let rounds = if arguments.iter().any(|word| word == "--quick") {
         3
@@ -165,4 +177,5 @@ fn row(scene: &Scene, call: &str, times: Vec<u64>) -> serde_json::Value {
         "median": median,
         "at_most": AT_MOST,
     })
+}
 }

@@ -136,7 +136,7 @@ mod measured {
             .collect();
         let mut rows = Vec::new();
         for row in ROWS {
-            if !only.is_empty() && !only.iter().any(|only| row.id.contains(only.as_str())) {
+            if !field::is_among(only, row.id) {
                 continue;
             }
             let verdict = |value: f64| match row.at_most {

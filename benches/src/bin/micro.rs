@@ -49,11 +49,12 @@ mod measured {
             }
         }
         let field = field::enter(&peers);
-        let is_wanted =
-            |id: &str| only.is_empty() || only.iter().any(|only| id.contains(only.as_str()));
         table::print_heading();
         let mut measured = Vec::new();
-        for row in rows::ROWS.iter().filter(|row| is_wanted(row.id)) {
+        for row in rows::ROWS
+            .iter()
+            .filter(|row| field::is_among(&only, row.id))
+        {
             match measure(*row, &field, plan) {
                 Some(row) => {
                     table::print(&row);

@@ -134,14 +134,12 @@ mod measured {
         }
         let mut field = field::enter(&peers);
         field.push(field::fixed_heaps());
-        let is_wanted =
-            |id: &str| only.is_empty() || only.iter().any(|only| id.contains(only.as_str()));
         let mut results: Vec<Value> = CURVES
             .iter()
-            .filter(|curve| is_wanted(curve.id))
+            .filter(|curve| field::is_among(&only, curve.id))
             .map(|curve| measure(curve, &field, plan))
             .collect();
-        if is_wanted("lock-fairness") {
+        if field::is_among(&only, "lock-fairness") {
             results.push(fairness::measure());
         }
         files::write("scaling.json", &json!({ "curves": results }).to_string());

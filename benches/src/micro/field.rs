@@ -67,14 +67,14 @@ pub fn enter(wanted: &[String]) -> Vec<Contestant> {
     let field = field
         .into_iter()
         .map(|(name, kind)| Contestant { name, kind });
-    let is_wanted = |name: &str| {
-        name == OURS
-            || wanted.is_empty()
-            || wanted.iter().any(|wanted| name.contains(wanted.as_str()))
-    };
     field
-        .filter(|contestant| is_wanted(&contestant.name))
+        .filter(|contestant| contestant.name == OURS || is_among(wanted, &contestant.name))
         .collect()
+}
+
+/// Whether `name` contains one of the `wanted` texts, or everybody is wanted.
+pub fn is_among(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()))
 }
 
 /// Our serialized heaps with a limit, 64 MiB. NT gives such a heap no low-fragmentation front end,
@@ -90,7 +90,8 @@ pub fn fixed_heaps() -> Contestant {
     }
 }
 
-fn peers() -> Vec<(String, String)> {
+/// Name and file of each peer.
+pub fn peers() -> Vec<(String, String)> {
     let listed = env::var(PEERS_VARIABLE).unwrap_or_default();
     let pairs = listed.split(':').filter_map(|entry| entry.split_once('='));
     pairs

@@ -24,7 +24,7 @@ pub struct Wishes {
 }
 
 /// The measuring programs, in the order in which they run.
-const PARTS: &[&str] = &["micro", "scaling", "memory", "looking"];
+const PARTS: &[&str] = &["micro", "scaling", "memory", "looking", "programs"];
 
 /// glibc reserves little room for libraries that are opened later and want the fastest kind of
 /// thread-local storage; jemalloc alone needs more.
@@ -77,6 +77,7 @@ fn measure(
         .command(release.join(part))
         .env("RTLHEAP_PEERS", listed.join(":"))
         .env("RTLHEAP_LIBRARY", release.join("librtlheap.so"))
+        .env("RTLHEAP_MALLOC", release.join("librtlheap_malloc.so"))
         .env(ROOM_FOR_TLS.0, ROOM_FOR_TLS.1)
         .args(quick)
         .args(only)
