@@ -125,7 +125,7 @@ pub fn smt() -> String {
         }
         text.push_str("(check-sat)\n(pop)\n");
     }
-    const HOLES: usize = 9;
+    const HOLES: usize = 8;
     for pigeon in 0..=HOLES {
         for hole in 0..HOLES {
             let _ = writeln!(text, "(declare-const p{pigeon}_{hole} Bool)");
