@@ -2,10 +2,12 @@
 //!
 //! Two documents are gone through: the reference page of `RtlCreateHeap`, and a tutorial on
 //! `HeapCreate`. For each statement that a program can see the truth of, the calls it speaks of
-//! are made, on real heaps through the C interface, and what came back is set beside it.
+//! are made, on real heaps through the C interface, and what came back is set beside it. Chapters on
+//! the other families of calls follow, whose statements are lines of the specification.
 
 mod calls;
 mod exhausted;
+mod families;
 mod heap_create;
 mod row;
 mod rtl_create_heap;
@@ -30,6 +32,7 @@ pub fn tour(arguments: &Arguments) -> ExitCode {
     let mut tour = Tour::default();
     rtl_create_heap::visit(&mut tour, memory);
     heap_create::visit(&mut tour, memory);
+    families::visit(&mut tour);
     if arguments.json {
         println!("{}", tour.json());
     } else {
