@@ -53,18 +53,45 @@ pub enum Kind {
     Later,
 }
 
+/// What a build of the tests runs on, and what it tests.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Bits in a pointer.
+    pub pointer_bits: u32,
+    /// `linux`, `macos` or `windows`.
+    pub system: &'a str,
+    /// The system's own heap is tested, not the library.
+    pub oracle: bool,
+}
+
+impl Target<'static> {
+    /// The target this is compiled for.
+    pub const fn here(oracle: bool) -> Self {
+        Self {
+            pointer_bits: usize::BITS,
+            system: std::env::consts::OS,
+            oracle,
+        }
+    }
+}
+
 impl Exception {
-    /// Whether it speaks of the target these tests are compiled for.
-    pub fn applies_here(&self) -> bool {
+    /// Whether it speaks of `target`.
+    pub fn applies_to(&self, target: &Target<'_>) -> bool {
         match self.target {
             "all" => true,
-            "32-bit" => cfg!(target_pointer_width = "32"),
-            "64-bit" => cfg!(target_pointer_width = "64"),
-            "oracle" => cfg!(all(feature = "oracle", windows)),
-            "no-oracle" => !cfg!(all(feature = "oracle", windows)),
-            "unix" => cfg!(unix),
-            system => system == std::env::consts::OS,
+            "32-bit" => target.pointer_bits == 32,
+            "64-bit" => target.pointer_bits == 64,
+            "oracle" => target.oracle,
+            "no-oracle" => !target.oracle,
+            "unix" => target.system != "windows",
+            system => system == target.system,
         }
+    }
+
+    /// Whether it speaks of the line `id`.
+    pub fn names(&self, id: u16) -> bool {
+        (self.ids.0..=self.ids.1).contains(&id)
     }
 }
 
@@ -121,13 +148,14 @@ pub fn exceptions() -> Vec<Exception> {
     exceptions
 }
 
-/// The lines that have a test: every `fn cNNN_` in the sources of this package's tests.
+/// The lines that have a test: every `fn cNNN_` in the sources below `folder`, which is `tests` of
+/// this package.
 ///
 /// # Panics
 /// When the sources cannot be read.
-pub fn tested() -> BTreeMap<u16, BTreeSet<String>> {
+pub fn tested(folder: &Path) -> BTreeMap<u16, BTreeSet<String>> {
     let mut tested: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
-    for entry in fs::read_dir(Path::new("tests")).expect("tests run in their package") {
+    for entry in fs::read_dir(folder).expect("the tests' own folder") {
         let path = entry.expect("a directory entry").path();
         if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
@@ -135,17 +163,21 @@ pub fn tested() -> BTreeMap<u16, BTreeSet<String>> {
         let text = fs::read_to_string(&path).expect("a source file is text");
         for name in text
             .lines()
-            .filter_map(|line| line.trim_start().strip_prefix("fn c"))
+            .filter_map(|line| line.trim_start().strip_prefix("fn "))
         {
-            let Some(id) = name.get(..4).and_then(|digits| digits.strip_suffix('_')) else {
-                continue;
-            };
-            let Ok(id) = id.parse() else { continue };
             let name = name.split('(').next().unwrap_or(name);
-            tested.entry(id).or_default().insert(format!("c{name}"));
+            if let Some(id) = line_of_test(name) {
+                tested.entry(id).or_default().insert(name.to_owned());
+            }
         }
     }
     tested
+}
+
+/// The line a test is of, by its name: 7 for `c007_…`.
+pub fn line_of_test(name: &str) -> Option<u16> {
+    let digits = name.strip_prefix('c')?.get(..4)?.strip_suffix('_')?;
+    digits.parse().ok()
 }
 
 fn parse_id(text: &str) -> Option<u16> {

@@ -418,7 +418,8 @@ fn a_process_s_heaps_as_debuggers_see_them() {
 #[test]
 fn a_query_that_does_not_fit_or_has_no_heap_fails() {
     let heap = TestHeap::new();
-    let _blocks: Vec<_> = (0..3000).map(|n| heap.alloc(0, 200 + n)).collect();
+    // On 32-bit an entry has 16 bytes.
+    let _blocks: Vec<_> = (0..6000).map(|n| heap.alloc(0, 200 + n % 3000)).collect();
     let (_query, result) = Query::new(0x8000, 0x10, heap.handle());
     assert_eq!(result, status::STATUS_NO_MEMORY);
     let (_query, result) = Query::new(0, 0x10, heap.handle());

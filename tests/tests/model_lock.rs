@@ -2,7 +2,7 @@
 //! inside with another, and nobody sleeps for ever.
 //!
 //! The lock's own source is compiled here, over loom's atomics and over a model of the futex.
-#![cfg(not(all(feature = "oracle", windows)))]
+#![cfg(not(windows))]
 
 #[path = "../../crates/rtl-heap/src/raw_lock.rs"]
 mod raw_lock;

@@ -19,7 +19,13 @@ fn nine_levels_of_address_space_are_used_up_and_had_again() {
     const MIB: u64 = 1 << 10;
     let levels_kib = [24, 48, 96, 192, 384, 768, 1536, 3072, 12288].map(|level| level * MIB);
     let program = compile("limited", &["limited.c"], NO_FLAGS);
-    for level in levels_kib {
+    // A limit that a 32-bit program cannot reach limits nothing.
+    let reachable = if cfg!(target_pointer_width = "32") {
+        2048 * MIB
+    } else {
+        u64::MAX
+    };
+    for level in levels_kib.into_iter().filter(|level| *level <= reachable) {
         let mut command = Command::new("sh");
         command.args(["-c", r#"ulimit -v "$1"; LD_PRELOAD="$2" exec "$3""#, "sh"]);
         command.arg(level.to_string()).arg(library()).arg(&program);

@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::Result;
 use xshell::Cmd;
 
+use crate::conformance::lines::Target;
+use crate::conformance::{self, Results};
 use crate::gate::Verdict;
 use crate::toolchain::{self, PROPTEST_CASES_ELSEWHERE};
 use crate::workspace::Workspace;
@@ -42,21 +44,45 @@ pub fn zig_command<'a>(workspace: &'a Workspace) -> Result<Cmd<'a>> {
     Ok(command(workspace, &zigbuild.to_string_lossy()).env("PATH", path))
 }
 
-/// Runs the tests of the portable crates for `target`.
+/// Runs the tests of the portable crates for `target`, and counts the conformance lines there.
 pub fn test(
     workspace: &Workspace,
     target: &str,
     environment: &[(&str, String)],
 ) -> Result<Verdict> {
-    let mut command = command(workspace, toolchain::BUILD_STD_CARGO);
+    let command = command(workspace, toolchain::BUILD_STD_CARGO);
+    test_with(workspace, command, target, environment)
+}
+
+/// The same by another cargo.
+pub fn test_with(
+    workspace: &Workspace,
+    mut command: Cmd<'_>,
+    target: &str,
+    environment: &[(&str, String)],
+) -> Result<Verdict> {
     for (name, value) in environment {
         command = command.env(name, value);
     }
-    command
-        .args(["test", "-Zbuild-std", "--target", target])
+    let command = command
+        .args(["test", "-Zbuild-std", "--no-fail-fast", "--target", target])
         .args(workspace.portable_package_flags())
         .arg("--target-dir")
-        .arg(workspace.target_dir("build-std"))
-        .run()?;
+        .arg(workspace.target_dir("build-std"));
+    let mut results = Results::default();
+    conformance::watch(command, &mut results)?;
+    if workspace.tests_conformance() {
+        results.print_count(target, workspace, &lines_target(target))?;
+    }
     Ok(Verdict::Passed)
+}
+
+/// A target's name in the words of the table of exceptions.
+fn lines_target(target: &str) -> Target<'_> {
+    let is = |part| target.contains(part);
+    Target {
+        pointer_bits: if is("i686") { 32 } else { 64 },
+        system: if is("windows") { "windows" } else { "linux" },
+        oracle: false,
+    }
 }

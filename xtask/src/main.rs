@@ -11,6 +11,7 @@
 
 mod bench;
 mod build_std;
+mod conformance;
 mod exceptions;
 mod gate;
 mod gates;

@@ -86,10 +86,11 @@ pub const WINE32_PACKAGES: &str = "wine32,wine";
 /// The Debian release of that root.
 pub const WINE32_SUITE: &str = "bookworm";
 
-/// Wine without its debug output, and without the offers to install a browser and a CLR.
+/// Wine without its debug output, without the offers to install a browser and a CLR, and without a
+/// debugger that takes over a program that faults: some tests look at how such a program ends.
 pub const WINE_ENVIRONMENT: &[(&str, &str)] = &[
     ("WINEDEBUG", "-all"),
-    ("WINEDLLOVERRIDES", "mscoree,mshtml="),
+    ("WINEDLLOVERRIDES", "mscoree,mshtml,winedbg.exe="),
     ("DISPLAY", ""),
 ];
 

@@ -83,6 +83,13 @@ impl Workspace {
             .collect()
     }
 
+    /// Whether the conformance tests are among the crates the gates look at.
+    pub fn tests_conformance(&self) -> bool {
+        self.portable_crates
+            .iter()
+            .any(|name| name == "rtl-heap-tests")
+    }
+
     /// Files git knows or would know (tracked, or new and not ignored), relative to the root,
     /// sorted.
     pub fn files(&self) -> Result<Vec<PathBuf>> {

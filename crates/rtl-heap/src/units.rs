@@ -30,6 +30,12 @@ impl Granules {
         self.0 as usize * GRANULE
     }
 
+    /// The same for a size that nobody has checked: on 32-bit it may exceed the address space.
+    #[inline]
+    pub const fn bytes_wrapping(self) -> usize {
+        (self.0 as usize).wrapping_mul(GRANULE)
+    }
+
     /// The granules in `bytes`, which is a multiple of [`GRANULE`]; `None` beyond 2^32 of them.
     #[inline]
     pub const fn exactly(bytes: usize) -> Option<Granules> {

@@ -44,6 +44,10 @@ pub fn compile<S: AsRef<OsStr>>(name: &str, sources: &[&str], flags: &[S]) -> Pa
         "-Werror",
         "-pthread",
     ]);
+    if cfg!(target_arch = "x86") {
+        // gcc's 32-bit part of Debian has no folder `asm` of its own; the 64-bit one serves both.
+        command.args(["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"]);
+    }
     // What the compiler knows of malloc it would hold against programs that misuse it.
     command.args([
         "-fno-builtin",

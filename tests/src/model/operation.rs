@@ -179,7 +179,7 @@ fn pointer() -> impl Strategy<Value = Pointer> {
         1 => Just(Pointer::Static),
         3 => (0..0x4_0000usize).prop_map(Pointer::Heap),
         1 => any::<usize>().prop_map(Pointer::Bits),
-        1 => (0..47u32, any::<usize>()).prop_map(|(shift, bits)| Pointer::Bits(bits >> shift)),
+        1 => (0..usize::BITS - 16, any::<usize>()).prop_map(|(shift, bits)| Pointer::Bits(bits >> shift)),
     ]
 }
 

@@ -5,11 +5,13 @@ mod arm64;
 mod asan;
 mod clippy;
 mod clippy_elsewhere;
+mod conformance;
 mod fmt;
 mod instructions;
 mod lin32;
 mod miri;
 mod model;
+mod oracle;
 mod package;
 mod programs;
 mod setup;
@@ -33,6 +35,7 @@ const ALL: &[Gate] = &[
     workflow_lint::GATE,
     clippy::GATE,
     test::GATE,
+    conformance::GATE,
     model::GATE,
     package::GATE,
     programs::GATE,
@@ -40,6 +43,7 @@ const ALL: &[Gate] = &[
     asan::GATE,
     lin32::GATE,
     win64::GATE,
+    oracle::GATE,
     win32::GATE,
     arm64::GATE,
     arm64::GATE_16K,
@@ -52,7 +56,7 @@ const ALL: &[Gate] = &[
 
 /// Gates that `ci` leaves out: the native tests, which `.ci/run` has just run by the README's own
 /// command; and what takes longer than a change should wait for on two cores, to be run before a
-/// release (`cargo xtask asan lin32 win64 win32 arm64-16k apple clippy-elsewhere tsan valgrind miri`).
+/// release (`cargo xtask asan win32 arm64-16k apple clippy-elsewhere tsan valgrind miri`).
 const NOT_IN_CI: &[&str] = &[
     "apple",
     "arm64",
@@ -60,13 +64,11 @@ const NOT_IN_CI: &[&str] = &[
     "asan",
     "clippy-elsewhere",
     "instructions",
-    "lin32",
     "miri",
     "test",
     "tsan",
     "valgrind",
     "win32",
-    "win64",
 ];
 
 /// The gate of this name.

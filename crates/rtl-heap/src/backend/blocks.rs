@@ -194,7 +194,9 @@ pub unsafe fn previous_free(heap: &Heap, block: &Block) -> Result<Option<Block>,
         // SAFETY: (1): a free block larger than the minimum ends here.
         unsafe { heap.key.read_footer(block.address) }
     };
-    let address = block.address.wrapping_sub(size.bytes());
+    // A footer is believed only if a block of exactly its size starts there, so that it may be
+    // anything, and on 32-bit more than the address space.
+    let address = block.address.wrapping_sub(size.bytes_wrapping());
     // SAFETY: (1).
     let start = unsafe { block.region.as_ref() }.is_block_start(address);
     // SAFETY: (1) INV-STARTS, just checked.
