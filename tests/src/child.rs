@@ -11,6 +11,12 @@ const RUNNER: &str = "RTL_HEAP_TEST_RUNNER";
 /// The child's exit code after its body returned.
 const SURVIVED: i32 = 77;
 
+unsafe extern "C" {
+    /// The C library's, which calls what is registered for the end of the process. Rust's own does
+    /// not on Windows.
+    safe fn exit(code: i32) -> !;
+}
+
 /// How a child ended.
 #[derive(Debug)]
 pub struct Ending {
@@ -49,7 +55,7 @@ pub fn run(test: &str, body: impl FnOnce()) -> Ending {
 pub fn run_with(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) -> Ending {
     if env::var_os(CHILD).is_some() {
         body();
-        std::process::exit(SURVIVED);
+        exit(SURVIVED);
     }
     let binary = env::current_exe().expect("the test knows its own path");
     let mut words: Vec<OsString> = env::var(RUNNER)
