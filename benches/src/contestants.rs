@@ -1,7 +1,7 @@
 //! Who is compared: heaps of ours, private heaps of mimalloc, and allocators that stand in for
 //! `malloc`, behind the same calls.
 
-use crate::library::{Calls, MallocCalls, MiHeapCalls};
+use crate::calls::{Calls, MallocCalls, MiHeapCalls};
 
 /// An allocator as a measured loop sees it.
 pub trait Allocator: Send + Sync + 'static {

@@ -3,6 +3,7 @@
 //! `cargo xtask bench` builds the peers and runs all of it:
 //!
 //! - `micro`: one operation at a time, against every peer;
+//!   `wine_rows` runs the same loops on Windows' heap, under Wine;
 //! - `memory`: what stays resident;
 //! - `scaling`: the same operation with more live blocks, threads or heaps, and how fairly a heap's
 //!   lock is shared;
@@ -16,16 +17,27 @@
 //! round, so that a busy machine disturbs all of them alike: what counts is the median of the
 //! rounds' ratios, never a time by itself.
 
-#![cfg(unix)]
+// The loops are also compiled for Windows, to run on Windows' own heap under Wine.
 
+pub mod calls;
 pub mod clock;
 pub mod contestants;
-pub mod fairness;
-pub mod files;
-pub mod growth;
-pub mod library;
 pub mod micro;
-pub mod plot;
-pub mod programs;
 pub mod random;
 pub mod rounds;
+
+#[cfg(windows)]
+pub mod kernel32;
+
+#[cfg(unix)]
+pub mod fairness;
+#[cfg(unix)]
+pub mod files;
+#[cfg(unix)]
+pub mod growth;
+#[cfg(unix)]
+pub mod library;
+#[cfg(unix)]
+pub mod plot;
+#[cfg(unix)]
+pub mod programs;

@@ -19,9 +19,10 @@ mod measured {
     use std::env;
     use std::process::ExitCode;
 
+    use rtl_heap_benches::calls::{self, Calls, NO_SERIALIZE};
     use rtl_heap_benches::clock::thread_ns;
     use rtl_heap_benches::files;
-    use rtl_heap_benches::library::{self, Calls, NO_SERIALIZE};
+    use rtl_heap_benches::library;
     use rtl_heap_benches::random::Random;
     use serde_json::json;
 
@@ -118,7 +119,7 @@ mod measured {
             assert_eq!(valid, 1, "{}", scene.id);
         };
         let walk = || {
-            let (mut entry, mut busy) = (library::WalkEntry::default(), 0);
+            let (mut entry, mut busy) = (calls::WalkEntry::default(), 0);
             // SAFETY: the entry is ours.
             while unsafe { (calls.walk)(heap, &mut entry) } != 0 {
                 busy += usize::from(entry.is_busy());

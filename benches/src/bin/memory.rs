@@ -193,16 +193,20 @@ mod measured {
             .find(|contestant| contestant.name == name)
             .expect("a contestant's name");
         let value = match row.scene {
-            Scene::Burst(sizes, bytes) => {
-                Some(contestant.with_allocator(Burst(sizes, bytes)) / MIB as f64)
-            }
+            Scene::Burst(sizes, bytes) => contestant
+                .with_allocator(Burst(sizes, bytes))
+                .map(|left| left / MIB as f64),
             Scene::Overhead(count) => {
                 let sizes = Sizes::Uniform(64, 64);
-                Some(contestant.with_allocator(Overhead(sizes, count)) * 100.0)
+                contestant
+                    .with_allocator(Overhead(sizes, count))
+                    .map(|part| part * 100.0)
             }
             Scene::MixedOverhead(count) => {
                 let sizes = Sizes::Uniform(1, 127);
-                Some(contestant.with_allocator(Overhead(sizes, count)) * 100.0)
+                contestant
+                    .with_allocator(Overhead(sizes, count))
+                    .map(|part| part * 100.0)
             }
             Scene::Pairs { threads, heaps } if contestant.is_for_every_thread() => contestant
                 .with_heaps(Pairs { threads, heaps })

@@ -48,7 +48,10 @@ mod measured {
                 }
             }
         }
-        let field = field::enter(&peers);
+        let mut field = field::enter(&peers);
+        if field::is_among(&peers, rows::WINE) {
+            field.extend(field::wine());
+        }
         table::print_heading();
         let mut measured = Vec::new();
         for row in rows::ROWS

@@ -3,12 +3,13 @@
 use std::env;
 use std::path::Path;
 
-use super::loops::{self, Batches, Churn, Live, Sizes};
-use super::rows::{LIBC, MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_UNSERIALIZED, Task};
-use super::threads;
+use super::rows::{LIBC, MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_UNSERIALIZED, Task, WINE};
+use super::wine::Wine;
+use super::work::{on_allocator, on_heaps};
+use crate::calls::NO_SERIALIZE;
 use crate::contestants::{Allocator, Heaps, Malloc, MiHeaps, NtHeaps};
-use crate::library::{self, NO_SERIALIZE};
-use crate::rounds::{self, Work};
+use crate::library;
+use crate::rounds::Work;
 
 /// Names and files of the peers: `NAME=FILE`, separated as in `PATH`.
 pub const PEERS_VARIABLE: &str = "RTLHEAP_PEERS";
@@ -17,12 +18,13 @@ pub const PEERS_VARIABLE: &str = "RTLHEAP_PEERS";
 const MIMALLOC_V2: &str = "mimalloc-v2";
 
 /// How a contestant is called.
-#[derive(Clone, Copy)]
 enum Kind {
     Nt(NtHeaps),
     Malloc(Malloc),
     /// mimalloc's heaps, and whether any thread may allocate from one (not so in v2).
     Mi(MiHeaps, bool),
+    /// Another process, with Wine's heap.
+    Wine(Wine),
 }
 
 /// A contestant.
@@ -72,6 +74,15 @@ pub fn enter(wanted: &[String]) -> Vec<Contestant> {
         .collect()
 }
 
+/// Wine's heap, if there is a program for it; for the micro rows only.
+pub fn wine() -> Option<Contestant> {
+    let kind = Kind::Wine(Wine::start()?);
+    Some(Contestant {
+        name: WINE.to_owned(),
+        kind,
+    })
+}
+
 /// Whether `name` contains one of the `wanted` texts, or everybody is wanted.
 pub fn is_among(wanted: &[String], name: &str) -> bool {
     wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()))
@@ -118,28 +129,30 @@ pub trait HeapsVisitor {
 impl Contestant {
     /// Whether threads may share a heap of this contestant's.
     pub fn is_for_every_thread(&self) -> bool {
-        match self.kind {
+        match &self.kind {
             Kind::Nt(heaps) => heaps.flags & NO_SERIALIZE == 0,
             Kind::Malloc(_) => true,
-            Kind::Mi(_, every_thread) => every_thread,
+            Kind::Mi(_, every_thread) => *every_thread,
+            Kind::Wine(_) => true,
         }
     }
 
     /// Calls `visit` with something of this contestant's that makes heaps, if it can.
     pub fn with_heaps<V: HeapsVisitor>(&self, visit: V) -> Option<V::Answer> {
-        match self.kind {
-            Kind::Nt(heaps) => Some(visit.visit(heaps)),
-            Kind::Mi(heaps, _) => Some(visit.visit(heaps)),
-            Kind::Malloc(_) => None,
+        match &self.kind {
+            Kind::Nt(heaps) => Some(visit.visit(*heaps)),
+            Kind::Mi(heaps, _) => Some(visit.visit(*heaps)),
+            Kind::Malloc(_) | Kind::Wine(_) => None,
         }
     }
 
-    /// Calls `visit` with an allocator of this contestant's.
-    pub fn with_allocator<V: AllocatorVisitor>(&self, visit: V) -> V::Answer {
-        match self.kind {
-            Kind::Nt(heaps) => visit.visit(heaps.create()),
-            Kind::Mi(heaps, _) => visit.visit(heaps.create()),
-            Kind::Malloc(malloc) => visit.visit(malloc),
+    /// Calls `visit` with an allocator of this contestant's, if it is in this process.
+    pub fn with_allocator<V: AllocatorVisitor>(&self, visit: V) -> Option<V::Answer> {
+        match &self.kind {
+            Kind::Nt(heaps) => Some(visit.visit(heaps.create())),
+            Kind::Mi(heaps, _) => Some(visit.visit(heaps.create())),
+            Kind::Malloc(malloc) => Some(visit.visit(*malloc)),
+            Kind::Wine(_) => None,
         }
     }
 
@@ -149,75 +162,15 @@ impl Contestant {
         if task.wants_threads() && !self.is_for_every_thread() {
             return None;
         }
-        match self.kind {
-            Kind::Nt(heaps) if wants_heaps => on_heaps(heaps, task),
+        match &self.kind {
+            Kind::Nt(heaps) if wants_heaps => on_heaps(*heaps, task),
             Kind::Nt(heaps) => on_allocator(heaps.create(), task),
-            Kind::Malloc(malloc) => on_allocator(malloc, task),
-            Kind::Mi(heaps, _) if wants_heaps => on_heaps(heaps, task),
+            Kind::Malloc(malloc) => on_allocator(*malloc, task),
+            Kind::Mi(heaps, _) if wants_heaps => on_heaps(*heaps, task),
             // v2's heaps differ from its malloc in little else than making them.
             Kind::Mi(_, false) => None,
             Kind::Mi(heaps, true) => on_allocator(heaps.create(), task),
+            Kind::Wine(wine) => wine.work(task),
         }
     }
-}
-
-/// Work on one allocator.
-fn on_allocator<A: Allocator>(allocator: A, task: Task) -> Option<Work> {
-    Some(match task {
-        Task::Pairs { size, live } => {
-            let mut live = Live::new(allocator, size, live);
-            rounds::timed(move |count| live.pairs(size, count))
-        }
-        Task::TouchedPairs { size, live } => {
-            let mut live = Live::new(allocator, size, live);
-            rounds::timed(move |count| live.touched_pairs(size, count))
-        }
-        Task::Batches(order) => {
-            let mut batches = Batches::new(allocator, order);
-            let mut timed = rounds::timed(move |count| batches.run(64, count));
-            Box::new(move |count| {
-                let rounded = Batches::<A>::rounded(count);
-                (timed(count) as f64 * count as f64 / rounded as f64) as u64
-            })
-        }
-        Task::Churn { sizes, live } => {
-            let mut churn = Churn::new(allocator, sizes, live);
-            rounds::timed(move |count| churn.run(count))
-        }
-        Task::SharedPairs { threads } => Box::new(threads::shared_pairs(allocator, threads, 64)),
-        Task::Exchange { threads } => Box::new(threads::exchange(allocator, threads, 64)),
-        Task::Replace { size, live } => {
-            let mut churn = Churn::fresh(allocator, Sizes::Uniform(size, size), live);
-            churn.run(live.min(1_000_000) as u64);
-            rounds::timed(move |count| churn.run(count))
-        }
-        Task::ProducerConsumer { size } => Box::new(threads::producer_consumer(allocator, size)),
-        Task::Growth { to, steps } => {
-            let mut live = Live::new(allocator, 64, 100);
-            rounds::timed(move |count| live.growths(to, steps, count))
-        }
-        Task::Size => {
-            let mut live = Live::new(allocator, 64, 100);
-            rounds::timed(move |count| live.sizes(count))
-        }
-        Task::Validate => {
-            let mut live = Live::new(allocator, 64, 100);
-            rounds::timed(move |count| live.validations(count))
-        }
-        Task::Create { .. } | Task::InTurn { .. } => return None,
-    })
-}
-
-/// Work that makes heaps.
-fn on_heaps<H: Heaps>(heaps: H, task: Task) -> Option<Work> {
-    Some(match task {
-        Task::Create { blocks } => {
-            rounds::timed(move |count| loops::creations(&heaps, blocks, count))
-        }
-        Task::InTurn { heaps: how_many } => {
-            let heaps: Vec<_> = (0..how_many).map(|_| heaps.create()).collect();
-            rounds::timed(move |count| loops::in_turn(&heaps, count))
-        }
-        _ => return None,
-    })
 }

@@ -4,11 +4,13 @@
 //! written to `target/bench`; [`crate::gates`] has the gate that compares instruction counts.
 
 mod peers;
+mod wine_rows;
 
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use self::wine_rows::WineRows;
 use crate::workspace::Workspace;
 
 /// What the command line asks for.
@@ -73,8 +75,22 @@ fn measure(
     let quick = wishes.quick.then_some("--quick");
     let only = wishes.only.iter().flat_map(|row| ["--only", row]);
     let chosen = wishes.peers.iter().flat_map(|peer| ["--peer", peer]);
-    workspace
-        .command(release.join(part))
+    let wants_wine = part == "micro"
+        && (wishes.peers.is_empty()
+            || wishes
+                .peers
+                .iter()
+                .any(|peer| "wine".contains(peer.as_str())));
+    let wine = if wants_wine {
+        WineRows::build(workspace)?
+    } else {
+        None
+    };
+    let mut command = workspace.command(release.join(part));
+    for (name, value) in wine.iter().flat_map(WineRows::environment) {
+        command = command.env(name, value);
+    }
+    command
         .env("RTLHEAP_PEERS", listed.join(":"))
         .env("RTLHEAP_LIBRARY", release.join("librtlheap.so"))
         .env("RTLHEAP_MALLOC", release.join("librtlheap_malloc.so"))
