@@ -1,11 +1,14 @@
 //! Misuse group A: double free and lifetime. Each test is one row of the catalogue.
 #![cfg(not(all(feature = "oracle", windows)))]
 
+use core::ptr::null;
 use std::sync::Barrier;
 use std::thread;
 
 use rtl_heap_tests::abi::*;
+use rtl_heap_tests::frontend::activate;
 use rtl_heap_tests::heap::*;
+use rtl_heap_tests::last_error::{PRESET, observe};
 use rtl_heap_tests::misuse::BadCall::{Free, ReAlloc, Size};
 use rtl_heap_tests::misuse::{assert_misuse, kind, reported_by};
 use rtl_heap_tests::vm;
@@ -174,4 +177,67 @@ fn a12_size_of_a_freed_block() {
             .map(|size| Size(freed(heap, size)))
             .to_vec()
     });
+}
+
+#[test]
+fn a13_validate_a_freed_block() {
+    let heap = TestHeap::new();
+    activate(&heap, 32);
+    let _wall = heap.alloc(0, 0x5000);
+    for size in [32, 100, 0x5000, 0x30_0000] {
+        let pointer = freed(&heap, size);
+        // A question, not a misuse: no report, no error, whatever is asked for.
+        let asked = || observe(|| HeapValidate(heap.handle(), 0, pointer));
+        // What was a large block is not mapped any more (C165).
+        let error = if vm::is_committed(pointer as usize) {
+            PRESET
+        } else {
+            error::ERROR_NOACCESS
+        };
+        assert_eq!(reported_by(asked), ((FALSE, error), vec![]), "{size:#x}");
+    }
+    assert_eq!(HeapValidate(heap.handle(), 0, null()), TRUE);
+}
+
+#[test]
+fn a14_user_value_of_a_freed_block() {
+    let heap = TestHeap::new();
+    activate(&heap, 32);
+    for size in [32, 100, 0x5000, 0x30_0000] {
+        let pointer = freed(&heap, size);
+        let (mut value, mut flags) = (NULL, 7);
+        let refused = (0, error::ERROR_INVALID_PARAMETER);
+        let get = || {
+            RtlGetUserInfoHeap(
+                heap.handle(),
+                0,
+                pointer,
+                Some(&mut value),
+                Some(&mut flags),
+            )
+        };
+        assert_eq!(observe(get), refused, "{size:#x}");
+        assert_eq!((value, flags), (NULL, 7));
+        let set = || RtlSetUserValueHeap(heap.handle(), 0, pointer, pointer);
+        assert_eq!(observe(set), refused, "{size:#x}");
+        let set = || RtlSetUserFlagsHeap(heap.handle(), 0, pointer, 0, 0x200);
+        assert_eq!(observe(set), refused, "{size:#x}");
+    }
+}
+
+#[test]
+fn a17_one_bad_pointer_among_several() {
+    let heap = TestHeap::new();
+    let blocks: Vec<_> = (0..5).map(|_| heap.alloc(0, 100)).collect();
+    let mut array: Vec<_> = blocks.iter().map(Block::pointer).collect();
+    array[2] = array[0];
+    // SAFETY: the array has five pointers.
+    let free = || unsafe { RtlMultipleFreeHeap(heap.handle(), 0, 5, array.as_mut_ptr()) };
+    assert_eq!(observe(free), (2, error::ERROR_INVALID_PARAMETER));
+    for block in &blocks[..2] {
+        Size(block.pointer()).assert_refused(&heap);
+    }
+    for block in &blocks[2..] {
+        assert_eq!(heap.size_of(block.pointer()), 100, "those behind it stay");
+    }
 }

@@ -177,3 +177,19 @@ fn e14_a_block_above_four_gibibytes() {
         None => assert_eq!(error, error::ERROR_NOT_ENOUGH_MEMORY),
     }
 }
+
+#[test]
+fn e9_several_blocks_of_which_some_do_not_fit() {
+    let heap = TestHeap::create(0, 0x2_0000, 0x2_0000);
+    let mut array = [NULL; 8];
+    // SAFETY: the array has room for eight pointers.
+    let allocate =
+        || unsafe { RtlMultipleAllocateHeap(heap.handle(), 0, 0x7000, 8, array.as_mut_ptr()) };
+    let (count, error) = observe(allocate);
+    assert_eq!((count, error), (4, error::ERROR_NOT_ENOUGH_MEMORY));
+    for (n, pointer) in array.iter().enumerate() {
+        let size = heap.size_of(*pointer);
+        assert_eq!(size, if n < 4 { 0x7000 } else { usize::MAX }, "{n}");
+    }
+    assert!(array[4..].iter().all(|pointer| pointer.is_null()));
+}
