@@ -282,6 +282,7 @@ RTLHEAP_FN(NTSTATUS, RtlQueryProcessHeapInformation, (PRTL_DEBUG_INFORMATION Buf
 /* Classes that the SDK does not publish. */
 #define HeapExtendedInformation ((HEAP_INFORMATION_CLASS)2) /* HEAP_EXTENDED_INFORMATION, asked */
 #define HeapTaggingInformation ((HEAP_INFORMATION_CLASS)4) /* RTLP_HEAP_TAGGING_INFO, asked */
+#define HeapStackDatabase ((HEAP_INFORMATION_CLASS)5) /* RTL_HEAP_STACK_QUERY asked, _CONTROL set */
 #define HeapMemoryLimit ((HEAP_INFORMATION_CLASS)6) /* SIZE_T: bytes committed at most; 0 no limit */
 
 #define HeapTag ((HEAP_INFORMATION_CLASS)7) /* ULONG64: a number the program keeps with the heap */
@@ -504,6 +505,55 @@ RTLHEAP_API VOID NTAPI rtlheap_enable_termination_on_corruption(VOID);
  */
 RTLHEAP_API ULONG NTAPI rtlheap_global_flags(VOID);
 RTLHEAP_API ULONG NTAPI rtlheap_set_global_flags(ULONG flags);
+
+/*
+ * Who allocated a block of a heap made under RTLHEAP_FLG_USER_STACK_TRACE_DB: up to count return
+ * addresses, innermost first. Returns how many there are, 0 for none and for what is no block.
+ */
+RTLHEAP_API ULONG NTAPI rtlheap_block_trace(HANDLE heap, ULONG flags, PCVOID block, ULONG count,
+                                            PVOID *frames);
+
+/* What the routine of a query is given; Frames is there during the call only. */
+typedef struct rtlheap_block_stack {
+    PVOID Address;
+    SIZE_T DataSize;
+    ULONG FrameCount;
+    const PVOID *Frames;
+} rtlheap_block_stack;
+
+typedef NTSTATUS(NTAPI *PRTL_HEAP_STACK_WRITE_ROUTINE)(const rtlheap_block_stack *Information,
+                                                       ULONG Size, PVOID Context);
+
+typedef struct _RTL_HEAP_STACK_QUERY {
+    ULONG Version; /* 2 */
+    HANDLE ProcessHandle; /* NULL or -1 */
+    PRTL_HEAP_STACK_WRITE_ROUTINE WriteRoutine; /* called with each block that has a trace */
+    PVOID SerializationContext; /* passed to it */
+    UCHAR QueryLevel;
+    UCHAR Flags;
+} RTL_HEAP_STACK_QUERY, *PRTL_HEAP_STACK_QUERY;
+
+#define HEAP_STACK_CONTROL_FLAGS_STACKTRACE_ENABLE 1
+#define HEAP_STACK_CONTROL_FLAGS_STACKTRACE_DISABLE 2
+
+typedef struct _RTL_HEAP_STACK_CONTROL {
+    USHORT Version; /* 1 */
+    USHORT Flags;
+    HANDLE ProcessHandle; /* NULL or -1 */
+} RTL_HEAP_STACK_CONTROL, *PRTL_HEAP_STACK_CONTROL;
+
+/* Set for the whole process: how deep traces go, and of which blocks they are taken. */
+#define HeapSetDebuggingInformation ((HEAP_INFORMATION_CLASS)0x80000002)
+
+typedef struct _HEAP_DEBUGGING_INFORMATION {
+    PVOID InterceptorFunction; /* NULL */
+    USHORT InterceptorValue;
+    ULONG ExtendedOptions; /* 0 */
+    ULONG StackTraceDepth; /* 1 to 32; 0 leaves it */
+    SIZE_T MinTotalBlockSize;
+    SIZE_T MaxTotalBlockSize; /* 0: no limit */
+    PVOID HeapLeakEnumerationRoutine; /* NULL */
+} HEAP_DEBUGGING_INFORMATION, *PHEAP_DEBUGGING_INFORMATION;
 
 /* ---- Virtual memory ------------------------------------------------------------------------- */
 

@@ -14,6 +14,9 @@ use crate::extended;
 use crate::last_error::fail;
 use crate::pin::pin_layout;
 use crate::rtl::handle;
+use crate::stack_traces::{
+    self, HEAP_DEBUGGING_INFORMATION, RTL_HEAP_STACK_CONTROL, RTL_HEAP_STACK_QUERY,
+};
 use crate::tagging;
 use crate::types::{
     BOOL, DWORD, FALSE, HANDLE, HEAP_INFORMATION_CLASS, NTSTATUS, PSIZE_T, PVOID, SIZE_T, TRUE,
@@ -34,10 +37,15 @@ pub mod class {
     pub const HEAP_OPTIMIZE_RESOURCES: HEAP_INFORMATION_CLASS = 3;
     /// `RTLP_HEAP_TAGGING_INFO`, asked: bytes by tag.
     pub const HEAP_TAGGING_INFORMATION: HEAP_INFORMATION_CLASS = 4;
+    /// `RTL_HEAP_STACK_QUERY`, asked, or `RTL_HEAP_STACK_CONTROL`, set: who allocated blocks.
+    pub const HEAP_STACK_DATABASE: HEAP_INFORMATION_CLASS = 5;
     /// `SIZE_T`, asked and set: bytes that may be committed, 0 for no limit.
     pub const HEAP_MEMORY_LIMIT: HEAP_INFORMATION_CLASS = 6;
     /// `ULONG64`, asked and set: a number the program keeps with the heap.
     pub const HEAP_TAG: HEAP_INFORMATION_CLASS = 7;
+    /// `HEAP_DEBUGGING_INFORMATION`, set: of which blocks that is recorded.
+    pub const HEAP_SET_DEBUGGING_INFORMATION: HEAP_INFORMATION_CLASS =
+        0x8000_0002_u32 as HEAP_INFORMATION_CLASS;
 }
 
 /// What `HeapOptimizeResources` is given.
@@ -114,6 +122,12 @@ unsafe fn query(
             // SAFETY: (1).
             unsafe { extended::query(buffer.holds()?) }
         }
+        class::HEAP_STACK_DATABASE => {
+            // SAFETY: (1).
+            let asked = unsafe { buffer.read::<RTL_HEAP_STACK_QUERY>() }?;
+            // SAFETY: (1).
+            unsafe { stack_traces::query(heap, &asked) }
+        }
         class::HEAP_MEMORY_LIMIT => {
             let value = nt::memory_limit(handle(heap))?;
             // SAFETY: (1).
@@ -152,6 +166,16 @@ unsafe fn set(heap: PVOID, class: HEAP_INFORMATION_CLASS, buffer: &Buffer) -> Re
                 return Err(Status::INVALID_PARAMETER);
             }
             nt::optimize_resources((!heap.is_null()).then(|| handle(heap)))
+        }
+        class::HEAP_STACK_DATABASE => {
+            // SAFETY: (1).
+            let told = unsafe { buffer.read::<RTL_HEAP_STACK_CONTROL>() }?;
+            stack_traces::control(heap, &told)
+        }
+        class::HEAP_SET_DEBUGGING_INFORMATION => {
+            // SAFETY: (1).
+            let told = unsafe { buffer.read::<HEAP_DEBUGGING_INFORMATION>() }?;
+            stack_traces::set_extent(&told)
         }
         class::HEAP_MEMORY_LIMIT => {
             // SAFETY: (1).

@@ -21,7 +21,7 @@
 //! | [`global`], [`local`] | `GlobalAlloc`, `LocalAlloc` and so on |
 //! | [`last_error`] | `GetLastError`, `SetLastError`, `RtlGetLastNtStatus` |
 //! | [`resource`] | `ExInitializeResourceLite` and its companions, for the parameter `Lock` |
-//! | [`debug_heap`] | NtGlobalFlag |
+//! | [`debug_heap`], [`stack_traces`] | NtGlobalFlag; who allocated blocks |
 //! | [`hooks`] | raise routine, corruption handler, last-error storage, termination |
 //! | [`vm_operations`] | virtual memory from C callbacks |
 //! | [`vm_face`] | memory for the parameter `HeapBase` |
@@ -52,6 +52,7 @@ pub mod raise;
 pub mod resource;
 mod routine;
 pub mod rtl;
+pub mod stack_traces;
 pub mod steering;
 pub mod sums;
 pub mod tagging;
@@ -82,6 +83,7 @@ pub fn exports() -> impl Iterator<Item = &'static Export> {
         local::EXPORTS,
         resource::EXPORTS,
         rtl::EXPORTS,
+        stack_traces::EXPORTS,
         steering::EXPORTS,
         steering::at_exit::EXPORTS,
         sums::EXPORTS,

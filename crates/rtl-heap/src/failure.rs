@@ -51,6 +51,9 @@ pub struct HeapFailure {
     pub address: usize,
     /// Handle of the heap that owns the address, where another one does; else 0.
     pub owner: usize,
+    /// Who allocated the block at the address, where that is recorded; else empty. Return addresses,
+    /// innermost first.
+    pub allocated_by: &'static [usize],
 }
 
 /// Why an operation did nothing.

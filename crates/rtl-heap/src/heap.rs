@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use rtl_platform::vm::{Protection, Vm, Window};
 
+use crate::block_traces::BlockTraces;
 use crate::buckets::{self, Frontend};
 use crate::entry::Key;
 use crate::flags::HeapFlags;
@@ -217,6 +218,8 @@ pub struct State {
     pub next_segment_reserve: usize,
     /// A segment without a live block, kept for the next request; not the first one.
     pub empty_segment: *mut Region,
+    /// Who allocated the live blocks, where that is recorded.
+    pub traces: BlockTraces,
     /// Sums.
     pub accounting: Accounting,
     /// `HeapTag`: a number its user keeps with the heap.
@@ -272,6 +275,7 @@ impl Heap {
         unsafe {
             let state = UnsafeCell::raw_get(&raw const (*heap).state);
             (*state).next_segment_reserve = settings.segment_reserve;
+            (*state).traces.records = settings.flags.contains(HeapFlags::CAPTURE_STACK_BACKTRACES);
             FreeIndex::write_empty(
                 NonNull::new_unchecked(&raw mut (*state).free),
                 heap as usize,

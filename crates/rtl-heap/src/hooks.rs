@@ -120,7 +120,8 @@ mod default {
     use crate::failure::HeapFailure;
     use crate::report::Line;
 
-    /// One line with what was found, one with the stack. Allocates nothing.
+    /// One line with what was found, one with the stack, one with the stack of whoever allocated
+    /// the block, if that is known. Allocates nothing.
     pub fn report(failure: &HeapFailure) {
         let mut line = Line::new();
         line.failure(failure);
@@ -128,8 +129,13 @@ mod default {
         let mut frames = [0; 16];
         let count = stack::capture(&mut frames);
         let mut line = Line::new();
-        line.stack(&frames[..count]);
+        line.stack("called", &frames[..count]);
         stderr::write(line.bytes());
+        if !failure.allocated_by.is_empty() {
+            let mut line = Line::new();
+            line.stack("the block was allocated", failure.allocated_by);
+            stderr::write(line.bytes());
+        }
     }
 
     pub fn report_leak(leak: &HeapLeak) {

@@ -9,7 +9,10 @@ mod imp {
     pub use rtl_platform::random::u64 as random_word;
     pub use rtl_platform::thread::id as thread_id;
     pub use rtl_platform::wait::{wait, wake_one};
-    pub use rtl_platform::{environment::read as read_environment, process::nt_global_flags};
+    pub use rtl_platform::{
+        environment::read as read_environment, process::nt_global_flags,
+        stack::capture as capture_stack,
+    };
 }
 
 #[cfg(not(feature = "os"))]
@@ -49,6 +52,11 @@ mod imp {
 
     /// Nobody has set any.
     pub fn nt_global_flags() -> u32 {
+        0
+    }
+
+    /// Who called is not known.
+    pub fn capture_stack(_frames: &mut [usize]) -> usize {
         0
     }
 

@@ -36,6 +36,7 @@
 
 mod backend;
 mod bits;
+mod block_traces;
 mod buckets;
 pub mod caller_memory;
 mod entry;
@@ -66,6 +67,7 @@ mod raw_lock;
 mod regions;
 pub mod report;
 mod slab;
+mod stack_database;
 pub mod status;
 mod sync;
 mod system_vm;

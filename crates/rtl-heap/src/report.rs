@@ -49,6 +49,7 @@ impl Line {
             heap,
             address,
             owner,
+            allocated_by: _,
         } = failure;
         // Writing to a line cannot fail.
         let _ = write!(
@@ -64,9 +65,9 @@ impl Line {
         self.end();
     }
 
-    /// Return addresses, innermost first.
-    pub fn stack(&mut self, frames: &[usize]) {
-        let _ = self.write_str("rtl-heap: called from");
+    /// Return addresses, innermost first, behind what they are of: `called` or `allocated`.
+    pub fn stack(&mut self, what: &str, frames: &[usize]) {
+        let _ = write!(self, "rtl-heap: {what} from");
         for frame in frames {
             let _ = write!(self, " {frame:#x}");
         }
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_is_cut_and_still_ends() {
         let mut line = Line::new();
-        line.stack(&[usize::MAX; 100]);
+        line.stack("called", &[usize::MAX; 100]);
         assert_eq!(line.bytes().len(), LENGTH);
         assert_eq!(line.bytes().last(), Some(&b'\n'));
     }

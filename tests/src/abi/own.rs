@@ -186,6 +186,17 @@ unsafe extern "system" {
     ) -> BOOL;
     /// From now on misuse and damage end the process.
     pub safe fn rtlheap_enable_termination_on_corruption();
+    /// Who allocated a block.
+    ///
+    /// # Safety
+    /// There is room for `count` addresses.
+    pub unsafe fn rtlheap_block_trace(
+        heap: HANDLE,
+        flags: u32,
+        block: *const c_void,
+        count: u32,
+        frames: *mut *mut c_void,
+    ) -> u32;
     /// NtGlobalFlag for the heaps made from now on.
     pub safe fn rtlheap_global_flags() -> u32;
     /// Sets it; returns what it was.

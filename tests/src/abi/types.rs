@@ -126,6 +126,8 @@ pub mod flags {
 pub mod error {
     /// No error.
     pub const NO_ERROR: u32 = 0;
+    /// There is no such function.
+    pub const ERROR_INVALID_FUNCTION: u32 = 1;
     /// The handle is invalid.
     pub const ERROR_INVALID_HANDLE: u32 = 6;
     /// Not enough memory.

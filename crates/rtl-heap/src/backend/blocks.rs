@@ -84,6 +84,7 @@ pub fn failure(heap: &Heap, kind: FailureKind, address: usize) -> HeapFailure {
         heap: heap.handle,
         address,
         owner: 0,
+        allocated_by: &[],
     }
 }
 
@@ -142,6 +143,7 @@ fn foreign(heap: &Heap, record: &Region, pointer: usize) -> HeapFailure {
             heap: heap.handle,
             address: pointer,
             owner: owner.handle,
+            allocated_by: &[],
         },
         None => failure(heap, FailureKind::InvalidArgument, pointer),
     }

@@ -31,6 +31,7 @@ pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
         heap.destroy_frontend();
         heap.destroy_tags();
     }
+    state.traces.destroy();
     // SAFETY: (1).
     unsafe { metadata::free(NonNull::from(heap).cast(), size_of::<Heap>()) };
     Ok(())

@@ -248,6 +248,7 @@ impl Table {
                 heap: guarded_by,
                 address,
                 owner: 0,
+                allocated_by: &[],
             }));
         }
         self.free = next;

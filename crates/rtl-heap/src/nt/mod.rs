@@ -12,6 +12,7 @@ mod looking;
 pub mod movable;
 mod steering;
 mod tags;
+mod traces;
 mod unparked;
 mod user_info;
 
@@ -34,6 +35,7 @@ pub use tags::{
     NAME_UNITS, PSEUDO_TAG_GRANULARITY, PSEUDO_TAGS, TAGGING, TagIndex, TagInfo, TagName,
     create_tags, for_each_tag, query_tag, tag_name,
 };
+pub use traces::{TraceExtent, block_trace, record_traces, set_trace_extent, trace_extent};
 pub use user_info::{UserInfo, set_user_flags, set_user_value, user_info};
 
 pub use crate::lifecycle::create::CreateRequest;
@@ -67,6 +69,7 @@ fn entered_heap(heap: HeapHandle) -> Result<&'static Heap, Status> {
             heap: heap.0,
             address: 0,
             owner: 0,
+            allocated_by: &[],
         });
         Status::INVALID_HANDLE
     })

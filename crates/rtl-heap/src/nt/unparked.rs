@@ -9,6 +9,7 @@ use crate::heap::Heap;
 use crate::nt::{conclude, is_reentrant};
 use crate::status::Status;
 use crate::tags::TagIndex;
+use crate::verify::traces;
 use crate::{ops, verify};
 
 /// [`crate::nt::allocate_aligned`].
@@ -19,6 +20,7 @@ pub fn allocate(
     size: usize,
     alignment: usize,
 ) -> Result<NonNull<u8>, Status> {
+    let trace = traces::captured(heap, size);
     let tag = TagIndex::of_call(flags);
     let flags = flags | heap.settings.force_flags;
     let mut guard = heap.enter(flags);
@@ -29,7 +31,7 @@ pub fn allocate(
     // SAFETY: the guard holds the lock.
     let result = unsafe {
         match heap.settings.verifies {
-            true => verify::allocate::allocate(heap, state, flags, size, alignment),
+            true => verify::allocate::allocate(heap, state, flags, size, alignment, trace),
             false => ops::allocate::allocate(heap, state, flags, size, alignment),
         }
     };
@@ -37,6 +39,7 @@ pub fn allocate(
         // SAFETY: the guard holds the lock.
         unsafe { ops::tags::note_allocated(heap, tags, *block, tag) };
     }
+    let result = result.map_err(|refusal| traces::explain(state, refusal));
     drop(guard);
     result.map_err(conclude)
 }
@@ -52,6 +55,7 @@ pub unsafe fn reallocate(
     pointer: usize,
     size: usize,
 ) -> Result<NonNull<u8>, Status> {
+    let trace = traces::captured(heap, size);
     let tag = TagIndex::of_call(flags);
     let flags = flags | heap.settings.force_flags;
     let mut guard = heap.enter(flags);
@@ -62,7 +66,7 @@ pub unsafe fn reallocate(
     // SAFETY: the guard holds the lock; (1).
     let mut work = || unsafe {
         match heap.settings.verifies {
-            true => verify::reallocate::reallocate(heap, state, flags, pointer, size),
+            true => verify::reallocate::reallocate(heap, state, flags, pointer, size, trace),
             false => ops::reallocate::reallocate(heap, state, flags, pointer, size),
         }
     };
@@ -71,6 +75,7 @@ pub unsafe fn reallocate(
         // SAFETY: as above.
         Some(tags) => unsafe { ops::tags::reallocate(heap, tags, pointer, tag, work) },
     };
+    let result = result.map_err(|refusal| traces::explain(state, refusal));
     drop(guard);
     result.map_err(conclude)
 }
@@ -98,6 +103,7 @@ pub unsafe fn free(heap: &Heap, flags: HeapFlags, pointer: usize) -> Result<(), 
         // SAFETY: as above.
         Some(tags) => unsafe { ops::tags::free(heap, tags, pointer, work) },
     };
+    let result = result.map_err(|refusal| traces::explain(state, refusal));
     drop(guard);
     result.map_err(conclude)
 }
@@ -114,6 +120,7 @@ pub fn size(heap: &Heap, flags: HeapFlags, pointer: usize) -> Result<usize, Stat
             false => ops::size::size(heap, pointer),
         }
     };
+    let result = result.map_err(|refusal| traces::explain(state, refusal));
     drop(guard);
     result.map_err(conclude)
 }

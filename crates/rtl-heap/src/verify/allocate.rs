@@ -8,9 +8,11 @@ use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::ops::{self, extras};
 use crate::pattern;
-use crate::verify::{check, freed, tail};
+use crate::stack_database::Trace;
+use crate::verify::{check, freed, tail, traces};
 
-/// [`ops::allocate::allocate`] with the debug heap's checks and fills.
+/// [`ops::allocate::allocate`] with the debug heap's checks and fills; `trace` is its
+/// caller's.
 ///
 /// # Errors
 /// As there; also that free memory was written to, where it would have been handed out, and with
@@ -24,6 +26,7 @@ pub unsafe fn allocate(
     flags: HeapFlags,
     size: usize,
     alignment: usize,
+    trace: Option<Trace>,
 ) -> Result<NonNull<u8>, Refusal> {
     // SAFETY: (1).
     unsafe { check::before_call(heap, state) }?;
@@ -36,6 +39,7 @@ pub unsafe fn allocate(
         // SAFETY: (1): the block is new.
         unsafe { make_ready(heap, state, &block, flags) }?;
     }
+    traces::note_allocated(state, user.as_ptr() as usize, trace);
     Ok(user)
 }
 

@@ -9,6 +9,7 @@
 //! | [`tail`] | the bytes behind a block's data |
 //! | [`freed`] | the bytes of free memory (INV-FILL) |
 //! | [`check`] | blocks and whole heaps, looked at |
+//! | [`traces`] | who allocated a block |
 //! | [`allocate`], [`reallocate`], [`release`] | the calls |
 
 pub mod allocate;
@@ -17,3 +18,4 @@ mod freed;
 pub mod reallocate;
 pub mod release;
 mod tail;
+pub mod traces;

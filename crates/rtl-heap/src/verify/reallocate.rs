@@ -10,10 +10,12 @@ use crate::heap::{Heap, State};
 use crate::ops::{self, extras};
 use crate::pattern;
 use crate::regions::Region;
+use crate::stack_database::Trace;
 use crate::units::GRANULE;
-use crate::verify::{allocate, check, freed, release, tail};
+use crate::verify::{allocate, check, freed, release, tail, traces};
 
-/// [`ops::reallocate::reallocate`] with the debug heap's checks and fills.
+/// [`ops::reallocate::reallocate`] with the debug heap's checks and fills; `trace` is
+/// its caller's.
 ///
 /// # Errors
 /// As there, and as for [`allocate::allocate`] and [`release::free`]. The block is as it was.
@@ -26,6 +28,7 @@ pub unsafe fn reallocate(
     flags: HeapFlags,
     pointer: usize,
     size: usize,
+    trace: Option<Trace>,
 ) -> Result<NonNull<u8>, Refusal> {
     // SAFETY: (1).
     unsafe { check::before_call(heap, state) }?;
@@ -39,11 +42,12 @@ pub unsafe fn reallocate(
                 // SAFETY: (1).
                 unsafe { refill(heap, flags, old) }?;
             }
+            traces::note_allocated(state, pointer, trace);
             Ok(user)
         }
         Err(Refusal::NoMemory) if !flags.contains(HeapFlags::REALLOC_IN_PLACE_ONLY) => {
             // SAFETY: (1).
-            unsafe { move_block(heap, state, flags, located, pointer, size) }
+            unsafe { move_block(heap, state, flags, (located, pointer), size, trace) }
         }
         Err(refusal) => Err(refusal),
     }
@@ -73,14 +77,14 @@ unsafe fn refill(heap: &Heap, flags: HeapFlags, old: &Block) -> Result<(), Refus
 }
 
 /// # Safety
-/// 1. As for [`reallocate`]; `located` is the block at `pointer`.
+/// 1. As for [`reallocate`]; the block lies at `pointer`.
 unsafe fn move_block(
     heap: &Heap,
     state: &mut State,
     flags: HeapFlags,
-    located: Located,
-    pointer: usize,
+    (located, pointer): (Located, usize),
     size: usize,
+    trace: Option<Trace>,
 ) -> Result<NonNull<u8>, Refusal> {
     let (old_size, kept) = match &located {
         Located::Block(block) => (
@@ -101,7 +105,7 @@ unsafe fn move_block(
         .union(kept);
     // SAFETY: (1): both blocks hold as many bytes as are copied.
     unsafe {
-        let moved = allocate::allocate(heap, state, flags, size, GRANULE)?;
+        let moved = allocate::allocate(heap, state, flags, size, GRANULE, trace)?;
         moved
             .as_ptr()
             .copy_from_nonoverlapping(pointer as *const u8, old_size.min(size));

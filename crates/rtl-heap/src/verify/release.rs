@@ -20,6 +20,7 @@ pub unsafe fn free(heap: &Heap, state: &mut State, pointer: usize) -> Result<(),
         check::before_call(heap, state)?;
         let located = check::block(heap, pointer)?;
         ops::free::free(heap, state, pointer)?;
+        state.traces.remove(pointer);
         if let Located::Block(block) = located {
             freed::fill(heap, block.address..block.end());
         }

@@ -23,6 +23,8 @@ const LAYERS: &[&[&str]] = &[
     &["buckets", "free_index", "lookaside", "slab", "tags"],
     &["caller_memory"],
     &["regions"],
+    &["block_traces"],
+    &["stack_database"],
     &["bits", "metadata"],
     &["global_flags"],
     &[
