@@ -38,7 +38,7 @@ static LARGEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// How deep traces go, and of which blocks they are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
-    /// Return addresses of a trace at most: 1 to [`DEEPEST`].
+    /// Return addresses of a trace at most: 1 to 32.
     pub depth: u32,
     /// Bytes of the smallest block.
     pub smallest: usize,
