@@ -1,4 +1,4 @@
-//! Where results are written.
+//! Where results are written, and what has to be known about the machine besides.
 
 use std::env;
 use std::fs;
@@ -12,6 +12,19 @@ pub fn write(name: &str, text: &str) {
     match fs::create_dir_all(&folder).and_then(|()| fs::write(&path, text)) {
         Ok(()) => println!("written: {}", path.display()),
         Err(error) => println!("cannot write {}: {error}", path.display()),
+    }
+}
+
+/// How many processes wanted to run, on average over the last minutes: how busy the machine was.
+/// Only Linux tells; elsewhere a question mark.
+pub fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let averages: Vec<&str> = text.split_whitespace().take(3).collect();
+    match averages[..] {
+        [one, five, fifteen] => {
+            format!("{one} (1 min), {five} (5 min), {fifteen} (15 min)")
+        }
+        _ => "?".to_owned(),
     }
 }
 

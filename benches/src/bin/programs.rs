@@ -234,6 +234,8 @@ mod measured {
                 target.0, target.1
             );
         }
+        let load = files::load();
+        println!("load average {load}");
         let rows: Vec<_> = measured
             .iter()
             .map(|(program, figures)| {
@@ -245,7 +247,10 @@ mod measured {
                 json!({"id": program.id, "what": program.what, "allocators": all.collect::<Vec<_>>()})
             })
             .collect();
-        files::write("programs.json", &json!({ "programs": rows }).to_string());
+        files::write(
+            "programs.json",
+            &json!({"load": load, "programs": rows}).to_string(),
+        );
         for (file, title, of, reach) in [
             (
                 "programs-cpu.svg",

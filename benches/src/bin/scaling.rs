@@ -112,6 +112,15 @@ mod measured {
             who: BACK_END,
             keeps: NO_COLLAPSE,
         },
+        Curve {
+            id: "backend-exchange",
+            what: "blocks of 64 B freed by the next thread, without a front end",
+            axis: "threads",
+            steps: &[1, 2, 4, 8, 16],
+            task: |threads| Task::Exchange { threads },
+            who: BACK_END,
+            keeps: NO_COLLAPSE,
+        },
     ];
 
     pub fn main() -> ExitCode {
@@ -142,7 +151,12 @@ mod measured {
         if field::is_among(&only, "lock-fairness") {
             results.push(fairness::measure());
         }
-        files::write("scaling.json", &json!({ "curves": results }).to_string());
+        let load = files::load();
+        println!("\nload average {load}");
+        files::write(
+            "scaling.json",
+            &json!({"load": load, "curves": results}).to_string(),
+        );
         ExitCode::SUCCESS
     }
 

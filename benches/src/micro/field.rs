@@ -88,7 +88,7 @@ pub fn is_among(wanted: &[String], name: &str) -> bool {
     wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()))
 }
 
-/// Our serialized heaps with a limit, 64 MiB. NT gives such a heap no low-fragmentation front end,
+/// Our serialized heaps with a limit, 1 GiB. NT gives such a heap no low-fragmentation front end,
 /// so every call reaches the back end.
 pub fn fixed_heaps() -> Contestant {
     Contestant {
@@ -96,7 +96,7 @@ pub fn fixed_heaps() -> Contestant {
         kind: Kind::Nt(NtHeaps {
             calls: library::open(),
             flags: 0,
-            limit: 64 << 20,
+            limit: 1 << 30,
         }),
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::rows::{MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_UNSERIALIZED, WINE, WINE_TARGET};
 use super::{CONTROL, Measured};
+use crate::files;
 use crate::plot::{self, BarRow};
 use crate::rounds::{geometric_mean, quantile};
 
@@ -173,6 +174,7 @@ impl Summary {
             self.control.0 * 100.0,
             self.control.1 * 100.0
         );
+        println!("load average {}", files::load());
     }
 
     /// For machines.
@@ -180,6 +182,7 @@ impl Summary {
         let rows: Vec<Value> = rows.iter().map(row_json).collect();
         json!({
             "yardstick": MIMALLOC_V3,
+            "load": files::load(),
             "noise": self.noise,
             "control": {"median": self.control.0, "worst": self.control.1},
             "wine": self.wine,
