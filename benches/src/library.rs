@@ -10,22 +10,28 @@ use crate::calls::{Calls, MallocCalls, MiHeapCalls};
 
 /// The library's file: `RTLHEAP_LIBRARY`, or what cargo built beside this program.
 pub fn path() -> PathBuf {
-    if let Some(path) = env::var_os("RTLHEAP_LIBRARY") {
-        return path.into();
+    let found = find("RTLHEAP_LIBRARY", "rtlheap");
+    found.expect("librtlheap was not built beside this program")
+}
+
+/// The file of our `malloc`: `RTLHEAP_MALLOC`, or what cargo built beside this program, if it did.
+pub fn malloc_path() -> Option<PathBuf> {
+    find("RTLHEAP_MALLOC", "rtlheap_malloc")
+}
+
+fn find(variable: &str, name: &str) -> Option<PathBuf> {
+    if let Some(path) = env::var_os(variable) {
+        return Some(path.into());
     }
-    let program = env::current_exe().expect("a program has a path");
-    let name = format!(
-        "{}rtlheap{}",
-        env::consts::DLL_PREFIX,
-        env::consts::DLL_SUFFIX
-    );
+    let program = env::current_exe().ok()?;
+    let (prefix, suffix) = (env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+    let name = format!("{prefix}{name}{suffix}");
     // A bench lies in target/PROFILE/deps, a program in target/PROFILE; the library, being a
     // dependency, in target/PROFILE/deps.
     let folders = program.ancestors().skip(1).take(2);
     folders
         .flat_map(|folder| [folder.join("deps").join(&name), folder.join(&name)])
         .find(|path| path.exists())
-        .unwrap_or_else(|| panic!("{name} was not built beside {}", program.display()))
 }
 
 /// Opens our library and finds its calls.

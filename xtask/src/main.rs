@@ -41,6 +41,8 @@ mod flags {
             repeated -p, --package package: String
             /// Where `install` puts headers, libraries and rtlheap.pc.
             optional --prefix prefix: PathBuf
+            /// `instructions`: write the table anew, in place of comparing with it.
+            optional --write
             /// `bench`: only this part: micro, scaling, memory, looking, programs.
             repeated --part part: String
             /// `bench`: fewer and shorter rounds, for a first idea.
@@ -86,6 +88,10 @@ fn run() -> Result<bool> {
                 peers: flags.peer,
             };
             bench::run(&workspace, &wishes)?;
+            Ok(true)
+        }
+        ["instructions"] if flags.write => {
+            gates::instructions::write(&workspace)?;
             Ok(true)
         }
         ["ci"] => Ok(summary::run_all(&workspace, &gates::of_ci())),

@@ -1,7 +1,7 @@
 //! How many instructions the hot paths take, counted by callgrind.
 //!
 //! `instructions` counts and compares with `benches/instructions.txt`: more than 3 % more is a
-//! failure. `instructions --write` writes that file. Counts do not depend on how busy the machine
+//! failure. `instructions --write` writes that file (`cargo xtask instructions --write` builds first). Counts do not depend on how busy the machine
 //! is, but on compiler and architecture, which the file names. `instructions --annotate OPERATION`
 //! keeps callgrind's profile for `callgrind_annotate`.
 
@@ -25,7 +25,7 @@ mod counted {
 
     use rtl_heap_benches::micro::field;
     use rtl_heap_benches::micro::loops::{Order, Steps};
-    use rtl_heap_benches::micro::rows::{LIBC, OURS, OURS_UNSERIALIZED, Task};
+    use rtl_heap_benches::micro::rows::{LIBC, OURS, OURS_MALLOC, OURS_UNSERIALIZED, Task};
 
     /// Growth up to this part of a count is let pass.
     const TOLERANCE: f64 = 0.03;
@@ -76,6 +76,7 @@ mod counted {
         },
         operation("pair 64 B", OURS, pairs(64)),
         operation("pair 64 B, no_serialize", OURS_UNSERIALIZED, pairs(64)),
+        operation("pair 64 B, malloc", OURS_MALLOC, pairs(64)),
         operation("pair 64 B, libc", LIBC, pairs(64)),
         operation("pair 1 KiB", OURS, pairs(1 << 10)),
         operation("pair 4 KiB", OURS, pairs(4 << 10)),
@@ -154,7 +155,7 @@ mod counted {
         let field = field::enter(&[name.to_owned()]);
         let contestant = field.iter().find(|contestant| contestant.name == name);
         let work = contestant.and_then(|contestant| contestant.work(operation.task));
-        work.expect("whoever is named does the task")(count);
+        work.expect("whoever is named is built and does the task")(count);
     }
 
     fn measure() -> Vec<(&'static str, f64)> {
@@ -195,7 +196,7 @@ mod counted {
         let mut text = format!(
             "# Instructions of one operation, through the C ABI, counted by callgrind. The loop's are\n\
              # among them. Written by\n\
-             # `cargo run --release -p rtl-heap-benches --bin instructions -- --write`\n\
+             # `cargo xtask instructions --write`\n\
              # on {} with {}.\n",
             env::consts::ARCH,
             compiler(),

@@ -3,7 +3,9 @@
 use std::env;
 use std::path::Path;
 
-use super::rows::{LIBC, MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_UNSERIALIZED, Task, WINE};
+use super::rows::{
+    LIBC, MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_MALLOC, OURS_UNSERIALIZED, Task, WINE,
+};
 use super::wine::Wine;
 use super::work::{on_allocator, on_heaps};
 use crate::calls::NO_SERIALIZE;
@@ -49,6 +51,10 @@ pub fn enter(wanted: &[String]) -> Vec<Contestant> {
         (OURS.to_owned(), of_ours(0)),
         (OURS_UNSERIALIZED.to_owned(), of_ours(NO_SERIALIZE)),
     ];
+    if let Some(path) = library::malloc_path() {
+        let calls = library::peer_calls(&path);
+        field.push((OURS_MALLOC.to_owned(), Kind::Malloc(Malloc(calls))));
+    }
     for (name, path) in peers() {
         field.push((
             name.clone(),

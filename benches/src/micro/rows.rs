@@ -141,6 +141,8 @@ impl Row {
 pub const OURS: &str = "rtl-heap";
 /// Our heap created with `HEAP_NO_SERIALIZE`.
 pub const OURS_UNSERIALIZED: &str = "no_serialize";
+/// `malloc` on our heap, the library for preloading.
+pub const OURS_MALLOC: &str = "rtlheap_malloc";
 /// The yardstick of most rows.
 pub const MIMALLOC_V3: &str = "mimalloc-v3";
 /// The C library.

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::rows::{MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_UNSERIALIZED, WINE, WINE_TARGET};
+use super::rows::{
+    MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_MALLOC, OURS_UNSERIALIZED, WINE, WINE_TARGET,
+};
 use super::{CONTROL, Measured};
 use crate::files;
 use crate::plot::{self, BarRow};
@@ -12,6 +14,7 @@ use crate::rounds::{geometric_mean, quantile};
 const COLUMNS: &[(&str, &str)] = &[
     (OURS, "ours"),
     (OURS_UNSERIALIZED, "no_ser"),
+    (OURS_MALLOC, "malloc"),
     (MI_HEAP_V3, "mi_heap3"),
     ("mi_heap-v2", "mi_heap2"),
     ("mimalloc-v2", "mi-v2"),

@@ -7,7 +7,7 @@ mod clippy;
 mod clippy_elsewhere;
 mod conformance;
 mod fmt;
-mod instructions;
+pub mod instructions;
 mod lin32;
 mod miri;
 mod model;
