@@ -50,6 +50,12 @@ unsafe impl Vm for Os {
             check_size(size)?;
             return memory::reserve(size, Some(protection));
         }
+        if window.is_none()
+            && commit < size
+            && let Some(base) = memory::reserve_ready(size, commit, protection)
+        {
+            return Ok(base);
+        }
         reserve_then_commit(self, size, commit, protection, window)
     }
 
@@ -84,6 +90,20 @@ unsafe impl Vm for Os {
         unsafe { memory::release(base, whole.size()) }
     }
 
+    unsafe fn release_head(
+        &self,
+        base: NonNull<u8>,
+        size: usize,
+        committed: usize,
+    ) -> Result<(), VmError> {
+        let whole = check_range(base, size)?.outward(host_page_size());
+        if committed > size {
+            return Err(VmError::InvalidArgument);
+        }
+        // SAFETY: the caller's promises 1 to 3.
+        unsafe { memory::release_head(base, whole.size(), committed) }
+    }
+
     unsafe fn protect(
         &self,
         at: NonNull<u8>,
@@ -106,6 +126,10 @@ unsafe impl Vm for Os {
 
     fn query(&self, at: usize) -> Result<RangeInfo, VmError> {
         memory::query(at)
+    }
+
+    fn lets_keep_pages(&self) -> bool {
+        true
     }
 
     fn host_page_size(&self) -> usize {

@@ -211,7 +211,10 @@ unsafe impl Vm for SimVm {
 
     unsafe fn decommit(&self, at: NonNull<u8>, size: usize) -> Result<(), VmError> {
         let range = check_range("decommit", at.as_ptr().addr(), size);
-        self.faults.count(Call::Decommit)?;
+        if let Err(error) = self.faults.count(Call::Decommit) {
+            self.ledger.with(Ledger::note_refused_decommit);
+            return Err(error);
+        }
         self.ledger
             .with(|ledger| ledger.decommit(range, self.host_page.bytes()));
         Ok(())
@@ -222,6 +225,19 @@ unsafe impl Vm for SimVm {
         self.faults.count(Call::Release)?;
         self.ledger.with(|ledger| ledger.release(range));
         Ok(())
+    }
+
+    unsafe fn release_head(
+        &self,
+        base: NonNull<u8>,
+        size: usize,
+        committed: usize,
+    ) -> Result<(), VmError> {
+        let range = check_range("release_head", base.as_ptr().addr(), size);
+        self.ledger
+            .with(|ledger| ledger.check_head(range, committed));
+        // SAFETY: the caller's promises 1 and 2.
+        unsafe { self.release(base, size) }
     }
 
     unsafe fn protect(

@@ -4,7 +4,7 @@
 //!
 //! | module | functions |
 //! |---|---|
-//! | `memory` | `host_page_size`, `reserve`, `reserve_at`, and the calls of [`Vm`](crate::vm::Vm) |
+//! | `memory` | `host_page_size`, `reserve`, `reserve_at`, `reserve_ready`, and the calls of [`Vm`](crate::vm::Vm) |
 //! | `regions` | `Regions`: an iterator over the used parts of the address space, upwards |
 //! | `wait` | `wait`, `wake_one`, `wake_all`, `pause` |
 //! | `thread` | `id`, `block`, `watch_exit` |

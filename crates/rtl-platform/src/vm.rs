@@ -197,6 +197,33 @@ pub unsafe trait Vm: Sync {
     /// 2. Nothing in the range is in use.
     unsafe fn release(&self, base: NonNull<u8>, size: usize) -> Result<(), VmError>;
 
+    /// [`release`](Self::release) of a reservation of which only the first `committed` bytes, which
+    /// may be none, are committed. A source that keeps reservations for its next caller has less to
+    /// do when it knows.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`release`](Self::release), and [`VmError::InvalidArgument`] for more bytes than
+    /// there are.
+    ///
+    /// # Safety
+    ///
+    /// 1. As for [`release`](Self::release).
+    /// 2. Nothing in the range is in use.
+    /// 3. No page behind the first `committed` bytes is committed.
+    unsafe fn release_head(
+        &self,
+        base: NonNull<u8>,
+        size: usize,
+        committed: usize,
+    ) -> Result<(), VmError> {
+        if committed > size {
+            return Err(VmError::InvalidArgument);
+        }
+        // SAFETY: the caller's promises 1 and 2.
+        unsafe { self.release(base, size) }
+    }
+
     /// Changes what may be done to committed pages.
     ///
     /// Where the host's page is larger than NT's, a protection that allows stores rounds outward
@@ -229,6 +256,12 @@ pub unsafe trait Vm: Sync {
     ///
     /// [`VmError::Unsupported`] if the system does not say.
     fn query(&self, at: usize) -> Result<RangeInfo, VmError>;
+
+    /// Whether a heap may keep some of the pages that it counts as decommitted, for a while, and take
+    /// them back without a call. A source that watches its callers or counts what they use says no.
+    fn lets_keep_pages(&self) -> bool {
+        false
+    }
 
     /// The size in bytes of the pages in which memory is really handed out: a power of two, at
     /// least [`PAGE_SIZE`](crate::PAGE_SIZE) and at most

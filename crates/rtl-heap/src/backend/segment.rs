@@ -277,6 +277,17 @@ unsafe fn remove(heap: &Heap, state: &mut State, region: NonNull<Region>) {
     unsafe { discard(heap, region) };
 }
 
+/// Bytes from a region's base on beyond which no page is committed.
+fn committed_end(region: &Region) -> usize {
+    match region.kind {
+        RegionKind::Segment => {
+            let pages = region.size / PAGE;
+            region.pages.find_back(0, pages, true) * PAGE
+        }
+        _ => region.size,
+    }
+}
+
 /// Withdraws a region and gives its memory and its record back.
 ///
 /// # Safety
@@ -290,7 +301,10 @@ pub unsafe fn discard(heap: &Heap, region: NonNull<Region>) {
             && let Some(base) = NonNull::new(record.base as *mut u8)
         {
             // A system that refuses keeps the address space: leaked, but the call succeeds (I5).
-            let _ = heap.settings.vm.release(base, record.size);
+            let _ = heap
+                .settings
+                .vm
+                .release_head(base, record.size, committed_end(record));
         }
         if let Some(caller) = NonNull::new(record.caller) {
             // The memory is its caller's again, with the pages the heap committed. What a commit

@@ -86,6 +86,7 @@ pub struct Ledger {
     size: usize,
     /// Whether the account's bytes are set up.
     is_open: bool,
+    decommit_refused: bool,
 }
 
 // SAFETY: the memory belongs to whoever owns the ledger.
@@ -97,6 +98,7 @@ impl Ledger {
             base,
             size,
             is_open: false,
+            decommit_refused: false,
         }
     }
 
@@ -259,6 +261,31 @@ impl Ledger {
             self.check_page(number);
         }
         self.account()[numbers].fill(Page::FREE);
+    }
+
+    /// A decommit failed: its caller may count pages as gone that are still committed.
+    pub fn note_refused_decommit(&mut self) {
+        self.decommit_refused = true;
+    }
+
+    /// Insists that the pages of a reservation behind its first `committed` bytes are not
+    /// committed, unless a decommit failed.
+    pub fn check_head(&mut self, range: Span, committed: usize) {
+        let mut numbers = self.numbers("release_head", range);
+        let refused = self.decommit_refused;
+        let head = numbers.start + committed / PAGE_SIZE;
+        assert!(
+            head <= numbers.end,
+            "release_head: {committed:#x} is more than there is in {range:x?}"
+        );
+        numbers.start = head;
+        assert!(
+            refused
+                || self.account()[numbers]
+                    .iter()
+                    .all(|page| page.state() != PageState::Committed),
+            "release_head: pages behind the first {committed:#x} bytes of {range:x?} are committed"
+        );
     }
 
     pub fn protect(&mut self, range: Span, protection: Protection) {

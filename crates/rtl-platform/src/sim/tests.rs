@@ -313,3 +313,15 @@ fn threads_share_a_simulation() {
     });
     assert_eq!(world.vm.reservations(), 0);
 }
+
+#[test]
+fn a_release_that_hides_committed_pages_is_noticed() {
+    let world = World::new(HostPage::Kib4);
+    let base = world.reserve(ALLOCATION_GRANULARITY);
+    world.commit(after(base, PAGE_SIZE), PAGE_SIZE).unwrap();
+    // SAFETY: the simulation says if it is not so.
+    let release = |head| unsafe { world.vm.release_head(base, ALLOCATION_GRANULARITY, head) };
+    assert!(complaint(|| release(PAGE_SIZE)).contains("release_head"));
+    release(2 * PAGE_SIZE).unwrap();
+    assert_eq!(world.vm.reserved(), 0);
+}

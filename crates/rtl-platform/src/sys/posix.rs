@@ -8,5 +8,6 @@ pub mod frames;
 pub mod mapping;
 pub mod placement;
 pub mod process;
+pub mod retained;
 pub mod stderr;
 pub mod survey;

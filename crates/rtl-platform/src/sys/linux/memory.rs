@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::sys::posix::errno;
 pub use crate::sys::posix::mapping::{commit, decommit, host_page_size, protect};
-pub use crate::sys::posix::placement::{release, reserve, reserve_at};
+pub use crate::sys::posix::placement::{release, release_head, reserve, reserve_at, reserve_ready};
 pub use crate::sys::posix::survey::query;
 
 /// The descriptor `mmap` wants for memory without a file.
@@ -49,11 +49,14 @@ pub fn name(at: NonNull<u8>, size: usize) {
     }
 }
 
+/// Whether [`discard`] needs no access to the range.
+pub const DISCARDS_WITHOUT_ACCESS: bool = true;
+
 /// Drops the contents of a range without a new mapping: it reads as zero from now on.
 ///
 /// # Safety
 ///
-/// The range is the caller's and committed, and nothing in it is in use.
+/// The range is the caller's, and nothing in it is in use.
 pub unsafe fn discard(at: NonNull<u8>, size: usize) -> bool {
     errno::kept(|| {
         // SAFETY: the caller's promise.
@@ -61,4 +64,19 @@ pub unsafe fn discard(at: NonNull<u8>, size: usize) -> bool {
         (result == 0).then_some(())
     })
     .is_ok()
+}
+
+/// Keeps the system from merging the range with its neighbours, whatever protection it gets: so a
+/// change of protection needs no new mapping. It does so by advice that means nothing for memory
+/// without a file.
+///
+/// # Safety
+///
+/// The range is the caller's.
+pub unsafe fn set_apart(at: NonNull<u8>, size: usize) {
+    let _ = errno::kept(|| {
+        // SAFETY: the caller's promise; the advice changes no contents.
+        let result = unsafe { libc::madvise(at.as_ptr().cast(), size, libc::MADV_RANDOM) };
+        (result == 0).then_some(())
+    });
 }

@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 pub use crate::sys::posix::mapping::{commit, decommit, host_page_size, protect};
-pub use crate::sys::posix::placement::{release, reserve, reserve_at};
+pub use crate::sys::posix::placement::{release, release_head, reserve, reserve_at, reserve_ready};
 pub use crate::sys::posix::survey::query;
 
 /// The descriptor `mmap` takes for memory without a file: a tag, by which `vmmap` and Instruments
@@ -23,6 +23,9 @@ pub fn ceiling_for(_choice: usize) -> usize {
 /// The tag has named the memory already.
 pub fn name(_at: NonNull<u8>, _size: usize) {}
 
+/// Whether [`discard`] needs no access to the range.
+pub const DISCARDS_WITHOUT_ACCESS: bool = false;
+
 /// Drops the contents of a range without a new mapping. No advice promises zeroes here, so they
 /// are written.
 ///
@@ -34,3 +37,10 @@ pub unsafe fn discard(at: NonNull<u8>, size: usize) -> bool {
     unsafe { at.write_bytes(0, size) };
     true
 }
+
+/// Nothing is gained by it here.
+///
+/// # Safety
+///
+/// None: it does nothing.
+pub unsafe fn set_apart(_at: NonNull<u8>, _size: usize) {}

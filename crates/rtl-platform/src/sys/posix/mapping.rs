@@ -6,7 +6,7 @@
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::errno;
 use crate::pages::PAGE_SIZE;
@@ -103,6 +103,14 @@ pub unsafe fn commit(at: NonNull<u8>, size: usize, protection: Protection) -> Re
     unsafe { protect(at, size, protection) }
 }
 
+/// A decommit failed, or could only empty its pages.
+static LEFT_PAGES: AtomicBool = AtomicBool::new(false);
+
+/// Whether pages may be accessible that were to be decommitted.
+pub fn has_left_pages() -> bool {
+    LEFT_PAGES.load(Ordering::Relaxed)
+}
+
 /// Gives the memory back and keeps the address space.
 ///
 /// # Safety
@@ -119,6 +127,7 @@ pub unsafe fn decommit(at: NonNull<u8>, size: usize) -> Result<(), VmError> {
         // The system's list of mappings is full. The contents can go without a new mapping, and
         // then all that is missing is the fault on a stray access.
         Err(error) => {
+            LEFT_PAGES.store(true, Ordering::Relaxed);
             // SAFETY: the caller's promise.
             if unsafe { memory::discard(at, size) } {
                 Ok(())

@@ -8,8 +8,8 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::ahead;
 use super::mapping::{host_page_size, map, unmap};
+use super::{ahead, retained};
 use crate::pages::{ALLOCATION_GRANULARITY, ceiling, floor};
 use crate::sys::memory;
 use crate::vm::{Protection, VmError};
@@ -45,9 +45,23 @@ pub fn reserve(size: usize, protection: Option<Protection>) -> Result<NonNull<u8
 
 /// Reserves `size` bytes with a mapping of their own.
 fn alone(size: usize, protection: Option<Protection>) -> Result<NonNull<u8>, VmError> {
-    let base = aligned(size, protection.unwrap_or(Protection::NoAccess))?;
+    let protection = protection.unwrap_or(Protection::NoAccess);
+    let base = aligned(size, protection).or_else(|error| {
+        // What is kept for a new heap may be what is missing.
+        if retained::release_all() {
+            aligned(size, protection)
+        } else {
+            Err(error)
+        }
+    })?;
     memory::name(base, size);
     Ok(base)
+}
+
+/// Reserves `size` bytes whose first `commit` bytes are usable, if that is quicker than to reserve
+/// and then to commit.
+pub fn reserve_ready(size: usize, commit: usize, protection: Protection) -> Option<NonNull<u8>> {
+    retained::take(size, commit, protection)
 }
 
 /// Reserves `size` bytes at `at`, if all of the room there is free.
@@ -78,6 +92,25 @@ pub unsafe fn release(base: NonNull<u8>, size: usize) -> Result<(), VmError> {
         let _ = CEILING.compare_exchange(start, end, Ordering::Relaxed, Ordering::Relaxed);
     }
     Ok(())
+}
+
+/// [`release`] of a reservation of which the first `committed` bytes alone are committed, and none
+/// when it is 0.
+///
+/// # Safety
+///
+/// As [`release`], and no other page is committed.
+pub unsafe fn release_head(
+    base: NonNull<u8>,
+    size: usize,
+    committed: usize,
+) -> Result<(), VmError> {
+    // SAFETY: the caller's promise.
+    if unsafe { retained::keep(base, size, committed) } {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise.
+    unsafe { release(base, size) }
 }
 
 fn whole_pages(size: usize) -> Result<usize, VmError> {

@@ -49,6 +49,16 @@ pub fn reserve(size: usize, protection: Option<Protection>) -> Result<NonNull<u8
     unsafe { allocate(0, size, kind, protection) }.map_err(|_| VmError::OutOfMemory)
 }
 
+/// Reserves `size` bytes whose first `commit` bytes are usable, if that is quicker than to reserve
+/// and then to commit: never here.
+pub const fn reserve_ready(
+    _size: usize,
+    _commit: usize,
+    _protection: Protection,
+) -> Option<NonNull<u8>> {
+    None
+}
+
 /// Reserves `size` bytes at `at`, if all of the room there is free.
 pub fn reserve_at(at: usize, size: usize) -> Result<NonNull<u8>, VmError> {
     // SAFETY: new memory; room in use is refused.
@@ -86,6 +96,20 @@ pub unsafe fn decommit(at: NonNull<u8>, size: usize) -> Result<(), VmError> {
 pub unsafe fn release(base: NonNull<u8>, _size: usize) -> Result<(), VmError> {
     // SAFETY: the caller's promise.
     done(|| unsafe { VirtualFree(base.as_ptr().cast(), 0, MEM_RELEASE) })
+}
+
+/// [`release`] of a reservation of which the first bytes alone are committed.
+///
+/// # Safety
+///
+/// As [`release`].
+pub unsafe fn release_head(
+    base: NonNull<u8>,
+    size: usize,
+    _committed: usize,
+) -> Result<(), VmError> {
+    // SAFETY: the caller's promise.
+    unsafe { release(base, size) }
 }
 
 /// Changes what may be done to committed pages.
