@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::rows::{
     MI_HEAP_V3, MIMALLOC_V3, OURS, OURS_MALLOC, OURS_UNSERIALIZED, WINE, WINE_TARGET,
 };
+use super::threads::together;
 use super::{CONTROL, Measured};
 use crate::files;
 use crate::plot::{self, BarRow};
@@ -177,6 +178,12 @@ impl Summary {
             self.control.0 * 100.0,
             self.control.1 * 100.0
         );
+        if let Some(part) = together::part() {
+            println!(
+                "two threads that were to run at once ran for {:.0} % of the time",
+                part * 100.0
+            );
+        }
         println!("load average {}", files::load());
     }
 
@@ -186,6 +193,7 @@ impl Summary {
         json!({
             "yardstick": MIMALLOC_V3,
             "load": files::load(),
+            "together": together::part(),
             "noise": self.noise,
             "control": {"median": self.control.0, "worst": self.control.1},
             "wine": self.wine,

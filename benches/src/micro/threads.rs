@@ -2,13 +2,15 @@
 //! wait between the stretches, and each reads its own CPU clock around what is measured, so that
 //! waiting for one another is not counted.
 
+use std::any::Any;
 use std::hint;
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use super::loops::{allocate_and_write, pairs};
 use crate::clock::thread_ns;
@@ -19,22 +21,31 @@ pub struct Crew {
     orders: Vec<Sender<u64>>,
     reports: Receiver<u64>,
     members: Vec<JoinHandle<()>>,
+    /// What the jobs use. A heap that goes before its threads do is too much for some.
+    _kept: Arc<dyn Any>,
 }
 
 /// What a thread of a crew does: given the number of operations, returns nanoseconds.
 pub type Job = Box<dyn FnMut(u64) -> u64 + Send>;
 
 impl Crew {
-    /// A thread per job.
-    pub fn new(jobs: Vec<Job>) -> Crew {
+    /// A thread per job. The threads end before `kept` goes.
+    pub fn new(jobs: Vec<Job>, kept: Arc<dyn Any>) -> Crew {
         let (report, reports) = channel();
         let mut orders = Vec::new();
         let mut members = Vec::new();
-        for mut job in jobs {
+        // One processor for each, if there are so many: two threads that take turns on one do not
+        // meet.
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let is_spread = jobs.len() <= processors;
+        for (number, mut job) in jobs.into_iter().enumerate() {
             let (order, inbox) = channel();
             let report = report.clone();
             orders.push(order);
             members.push(thread::spawn(move || {
+                if is_spread {
+                    affinity::stay_on(number);
+                }
                 for count in inbox {
                     if report.send(job(count)).is_err() {
                         return;
@@ -46,6 +57,7 @@ impl Crew {
             orders,
             reports,
             members,
+            _kept: kept,
         }
     }
 
@@ -69,39 +81,6 @@ impl Drop for Crew {
     }
 }
 
-/// All at once: nobody starts before everybody is there, and nobody sleeps meanwhile if the
-/// others come soon.
-pub struct Start {
-    members: usize,
-    arrived: AtomicUsize,
-}
-
-impl Start {
-    /// For so many.
-    pub fn new(members: usize) -> Start {
-        Start {
-            members,
-            arrived: AtomicUsize::new(0),
-        }
-    }
-
-    /// Returns when all have called it as often as the caller.
-    pub fn wait(&self) {
-        let mine = self.arrived.fetch_add(1, Ordering::AcqRel);
-        let everybody = (mine / self.members + 1) * self.members;
-        let mut spins = 0_u32;
-        // Pairs with the AcqRel above.
-        while self.arrived.load(Ordering::Acquire) < everybody {
-            spins += 1;
-            if spins.is_multiple_of(1_000) {
-                thread::yield_now();
-            } else {
-                hint::spin_loop();
-            }
-        }
-    }
-}
-
 /// Each of `threads` threads runs pairs of `size` bytes on the same allocator. An operation is a
 /// pair by each thread, its time the threads' mean.
 pub fn shared_pairs<A: Allocator>(
@@ -109,19 +88,76 @@ pub fn shared_pairs<A: Allocator>(
     threads: usize,
     size: usize,
 ) -> impl FnMut(u64) -> u64 {
+    const LIVE: usize = 100;
     let allocator = Arc::new(allocator);
-    let start = Arc::new(Start::new(threads));
+    let start = Arc::new(Barrier::new(threads));
     let jobs = (0..threads).map(|_| -> Job {
         let (allocator, start) = (allocator.clone(), start.clone());
+        // Other blocks of each thread's, as in the rows of one thread: with none, an allocator may
+        // give its only page back at every turn.
+        let mut live = Vec::new();
         Box::new(move |count| {
+            live.resize_with(LIVE, || allocator.allocate(size) as usize);
             start.wait();
             let before = thread_ns();
             pairs(&*allocator, size, count);
             thread_ns() - before
         })
     });
-    let crew = Crew::new(jobs.collect());
-    move |count| crew.run(count) / threads as u64
+    let crew = Crew::new(jobs.collect(), allocator);
+    move |count| {
+        let start = Instant::now();
+        let ns = crew.run(count);
+        if threads == 2 {
+            together::note(ns, start.elapsed() * 2);
+        }
+        ns / threads as u64
+    }
+}
+
+/// How much of the time two threads that were to run at once did run.
+pub mod together {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    static RAN_NS: AtomicU64 = AtomicU64::new(0);
+    static COULD_NS: AtomicU64 = AtomicU64::new(0);
+
+    pub(super) fn note(ran_ns: u64, could: Duration) {
+        // Relaxed: sums, read when all is over.
+        RAN_NS.fetch_add(ran_ns, Ordering::Relaxed);
+        COULD_NS.fetch_add(could.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// In parts of one; `None` if there were no such threads.
+    pub fn part() -> Option<f64> {
+        let could = COULD_NS.load(Ordering::Relaxed);
+        (could > 0).then(|| RAN_NS.load(Ordering::Relaxed) as f64 / could as f64)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod affinity {
+    /// The calling thread runs on this processor only, and before all others if the user may ask
+    /// for that: on a busy machine two threads hardly ever run at once, and do not meet. Wishes:
+    /// where they are refused, the figures are noisier.
+    pub fn stay_on(processor: usize) {
+        // SAFETY: a set of bits, all zero.
+        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: there are fewer processors than bits, or nothing is set.
+        unsafe { libc::CPU_SET(processor, &mut set) };
+        // SAFETY: the set is ours, of this size; 0 is the calling thread.
+        unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
+        let first = libc::sched_param { sched_priority: 1 };
+        // SAFETY: the parameters are ours; 0 is the calling thread.
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &first) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod affinity {
+    /// Left to the system.
+    pub fn stay_on(_processor: usize) {}
 }
 
 /// Threads in a ring: each allocates a batch of blocks and frees the batch that its neighbour
@@ -130,7 +166,7 @@ pub fn shared_pairs<A: Allocator>(
 pub fn exchange<A: Allocator>(allocator: A, threads: usize, size: usize) -> impl FnMut(u64) -> u64 {
     const BATCH: usize = 100;
     let allocator = Arc::new(allocator);
-    let start = Arc::new(Start::new(threads));
+    let start = Arc::new(Barrier::new(threads));
     let desks: Arc<Vec<Mutex<Vec<usize>>>> =
         Arc::new((0..threads).map(|_| Mutex::default()).collect());
     let jobs = (0..threads).map(|own| -> Job {
@@ -159,7 +195,7 @@ pub fn exchange<A: Allocator>(allocator: A, threads: usize, size: usize) -> impl
             (ns as f64 * count as f64 / count.next_multiple_of(BATCH as u64) as f64) as u64
         })
     });
-    let crew = Crew::new(jobs.collect());
+    let crew = Crew::new(jobs.collect(), allocator);
     move |count| crew.run(count) / threads as u64
 }
 
@@ -244,10 +280,10 @@ pub fn producer_consumer<A: Allocator>(allocator: A, size: usize) -> impl FnMut(
     let allocator = Arc::new(allocator);
     let belt = Arc::new(Belt::new());
     let there = Arc::new(Barrier::new(2));
-    let (giver, taker) = (allocator.clone(), allocator);
+    let (giver, taker) = (allocator.clone(), allocator.clone());
     let (from, to) = (belt.clone(), belt);
     let (first, second) = (there.clone(), there);
-    let crew = Crew::new(vec![
+    let jobs: Vec<Job> = vec![
         Box::new(move |batches| {
             first.wait();
             from.produce(&*giver, size, batches)
@@ -256,7 +292,8 @@ pub fn producer_consumer<A: Allocator>(allocator: A, size: usize) -> impl FnMut(
             second.wait();
             to.consume(&*taker, batches)
         }),
-    ]);
+    ];
+    let crew = Crew::new(jobs, allocator);
     move |count| {
         let batches = count.div_ceil(Belt::BATCH as u64);
         // The caller divides by `count`.
