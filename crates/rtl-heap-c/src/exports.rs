@@ -71,10 +71,9 @@ macro_rules! exports {
         #[cfg(nt_symbols)]
         const _: () = {
             #[unsafe(no_mangle)]
-            $($unsafe)? extern $abi fn $name($($arg: $ty),*) $(-> $result)? {
-                // The module's function, not this one: the one with the prefixed name.
-                $crate::exports::exports!(@call [$($unsafe)?] $name [$($arg),*])
-            }
+            // The same once more, which the compiler makes one function of with two names. A call
+            // would be a jump through the table of offsets.
+            $($unsafe)? extern $abi fn $name($($arg: $ty),*) $(-> $result)? $body
         };
     };
     (@define own [$($unsafe:tt)?] [$($meta:tt)*] $abi:literal $name:ident
@@ -84,12 +83,6 @@ macro_rules! exports {
         #[unsafe(no_mangle)]
         pub $($unsafe)? extern $abi fn $name($($arg: $ty),*) $(-> $result)? $body
     };
-
-    (@call [unsafe] $name:ident [$($arg:ident),*]) => {
-        // SAFETY: the same function under another name: its caller made the same promises.
-        unsafe { self::$name($($arg),*) }
-    };
-    (@call [] $name:ident [$($arg:ident),*]) => { self::$name($($arg),*) };
 
     (@row $kind:ident $name:ident [$($ty:ty),*] [$($result:ty)?]) => {
         $crate::exports::Export {

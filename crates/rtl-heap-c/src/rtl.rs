@@ -5,7 +5,7 @@ use core::ptr::{self, NonNull};
 
 use rtl_heap::flags::HeapFlags;
 use rtl_heap::limits::Limits;
-use rtl_heap::nt::{self, CreateRequest};
+use rtl_heap::nt::{self, CreateRequest, Freed};
 use rtl_heap::params::HeapParameters;
 use rtl_heap::status::Status;
 
@@ -100,7 +100,54 @@ unsafe fn copy_parameters(given: PRTL_HEAP_PARAMETERS) -> Result<HeapParameters,
     })
 }
 
-/// All of a free, apart from the function's short path, with its signature: it is jumped to.
+/// A free. Inlined into both functions that are it, so that neither is a jump to the other.
+///
+/// # Safety
+/// 1. As for `RtlFreeHeap`.
+#[inline(always)]
+pub(crate) unsafe fn free_first(heap: PVOID, flags: ULONG, block: PVOID) -> LOGICAL {
+    // SAFETY: (1).
+    unsafe {
+        match nt::free_at_once(handle(heap), block.cast()) {
+            Freed::Done => 1,
+            Freed::NoSlab => free_alone(heap, flags, block),
+            Freed::Not => free_kept(heap, flags, block),
+        }
+    }
+}
+
+/// A free of what is in no slab, apart from the function's shortest path, with its signature: it is
+/// jumped to.
+///
+/// # Safety
+/// 1. As for `RtlFreeHeap`.
+#[inline(never)]
+unsafe extern "system" fn free_alone(heap: PVOID, flags: ULONG, block: PVOID) -> LOGICAL {
+    // SAFETY: (1).
+    unsafe {
+        match nt::free_alone(handle(heap), block.cast()) {
+            true => 1,
+            false => free(heap, flags, block),
+        }
+    }
+}
+
+/// A free of what is in a slab, likewise.
+///
+/// # Safety
+/// 1. As for `RtlFreeHeap`.
+#[inline(never)]
+unsafe extern "system" fn free_kept(heap: PVOID, flags: ULONG, block: PVOID) -> LOGICAL {
+    // SAFETY: (1).
+    unsafe {
+        match nt::free_kept(handle(heap), block.cast()) {
+            true => 1,
+            false => free(heap, flags, block),
+        }
+    }
+}
+
+/// All of a free but the short paths, with the function's signature: it is jumped to.
 ///
 /// # Safety
 /// 1. As for `RtlFreeHeap`.
@@ -117,7 +164,28 @@ unsafe extern "system" fn free(heap: PVOID, flags: ULONG, block: PVOID) -> LOGIC
     }
 }
 
-/// All of an allocation, apart from the function's short path.
+/// An allocation from all that a thread keeps, apart from the function's shortest path, with its
+/// signature: it is jumped to.
+#[inline(never)]
+extern "system-unwind" fn allocate_kept(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
+    let given = HeapFlags::from_bits_retain(flags);
+    match nt::allocate_kept(handle(heap), given, size) {
+        Some(block) => block.as_ptr().cast(),
+        None => allocate_alone(heap, flags, size),
+    }
+}
+
+/// An allocation from a heap that nobody serialises, likewise.
+#[inline(never)]
+extern "system-unwind" fn allocate_alone(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
+    let (heap, flags) = (handle(heap), HeapFlags::from_bits_retain(flags));
+    match nt::allocate_alone(heap, flags, size) {
+        Some(block) => block.as_ptr().cast(),
+        None => allocate(heap, flags, size),
+    }
+}
+
+/// All of an allocation but the short paths.
 #[inline(never)]
 fn allocate(heap: nt::HeapHandle, flags: HeapFlags, size: SIZE_T) -> PVOID {
     match contain(|| nt::allocate_aligned(heap, flags, size, rtl_heap::GRANULE)) {
@@ -257,7 +325,7 @@ exports! { nt:
         let (heap, flags) = (handle(HeapHandle), HeapFlags::from_bits_retain(Flags));
         match nt::allocate_at_once(heap, flags, Size) {
             Some(block) => block.as_ptr().cast(),
-            None => allocate(heap, flags, Size),
+            None => allocate_kept(HeapHandle, Flags, Size),
         }
     }
 
@@ -298,12 +366,7 @@ exports! { nt:
         BaseAddress: PVOID,
     ) -> LOGICAL {
         // SAFETY: (1).
-        unsafe {
-            match nt::free_at_once(handle(HeapHandle), BaseAddress.cast()) {
-                true => 1,
-                false => free(HeapHandle, Flags, BaseAddress),
-            }
-        }
+        unsafe { free_first(HeapHandle, Flags, BaseAddress) }
     }
 
     /// The size a block was asked for with, in bytes; all bits set, and

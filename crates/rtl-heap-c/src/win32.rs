@@ -119,7 +119,7 @@ exports! { nt:
     /// 1. As there.
     pub unsafe extern "system" fn HeapFree(hHeap: HANDLE, dwFlags: DWORD, lpMem: LPVOID) -> BOOL {
         // SAFETY: (1).
-        unsafe { rtl::RtlFreeHeap(hHeap, dwFlags, lpMem) as BOOL }
+        unsafe { rtl::free_first(hHeap, dwFlags, lpMem) as BOOL }
     }
 
     /// [`RtlSizeHeap`](rtl::RtlSizeHeap).

@@ -2,9 +2,10 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use crate::fork_lock::ForkLock;
+use crate::lane::Lane;
 use crate::slab::Slab;
 use crate::units::Granules;
 
@@ -34,6 +35,16 @@ pub fn bucket_of(size: Granules) -> (usize, Granules) {
     (index as usize, Granules(slot))
 }
 
+/// Whether side entries of a bucket's slabs have two bytes: its blocks do not all have a bucket of
+/// their own size, so that more of a slot may be left over than one byte can say.
+#[inline(always)]
+pub const fn is_wide(bucket: u32) -> bool {
+    bucket >= EXACT
+}
+
+/// The largest block whose bucket is not wide.
+pub const LARGEST_NARROW: Granules = Granules(EXACT - 1);
+
 /// One bucket.
 pub struct Bucket {
     /// Guards the bucket's slabs and its list. Taken after the heap's lock, if that is taken.
@@ -45,16 +56,16 @@ pub struct Bucket {
 
 /// What a bucket's lock guards.
 pub struct BucketState {
-    /// Slabs with free slots, the one to allocate from first.
+    /// Slabs with free slots and others, the one to allocate from first.
     pub partial: *mut Slab,
-    /// Number of slabs without a busy slot.
-    pub empty: u32,
+    /// Slabs with nothing but free slots.
+    pub idle: *mut Slab,
+    /// Number of those.
+    pub idle_slabs: u32,
     /// Number of slabs.
     pub slabs: u32,
-    /// Blocks callers hold.
-    pub live_blocks: usize,
-    /// Bytes they asked for.
-    pub live_bytes: usize,
+    /// Records of slabs that were given back, singly linked.
+    pub spare: *mut Slab,
 }
 
 // SAFETY: `state` is touched only with `lock` held.
@@ -72,39 +83,37 @@ impl Bucket {
     }
 }
 
-impl BucketState {
-    /// Puts a slab that has free slots in front.
-    ///
-    /// # Safety
-    /// 1. The slab is live, of this bucket, in no bucket list, and the lock is held.
-    pub unsafe fn link(&mut self, slab: NonNull<Slab>) {
-        let slab = slab.as_ptr();
-        // SAFETY: (1).
-        unsafe {
-            (*slab).previous = ptr::null_mut();
-            (*slab).next = self.partial;
-            if let Some(next) = self.partial.as_mut() {
-                next.previous = slab;
-            }
+/// Puts a slab in front of a bucket's list.
+///
+/// # Safety
+/// 1. The slab is live and in no bucket list, `list` is one of its bucket, and the lock is held.
+pub unsafe fn link(list: &mut *mut Slab, slab: NonNull<Slab>) {
+    let slab = slab.as_ptr();
+    // SAFETY: (1).
+    unsafe {
+        (*slab).previous = ptr::null_mut();
+        (*slab).next = *list;
+        if let Some(next) = list.as_mut() {
+            next.previous = slab;
         }
-        self.partial = slab;
     }
+    *list = slab;
+}
 
-    /// Takes a slab out of the list.
-    ///
-    /// # Safety
-    /// 1. The slab is in this list and the lock is held.
-    pub unsafe fn unlink(&mut self, slab: NonNull<Slab>) {
-        // SAFETY: (1).
-        unsafe {
-            let (next, previous) = (slab.as_ref().next, slab.as_ref().previous);
-            if let Some(next) = next.as_mut() {
-                next.previous = previous;
-            }
-            match previous.as_mut() {
-                Some(previous) => previous.next = next,
-                None => self.partial = next,
-            }
+/// Takes a slab out of a bucket's list.
+///
+/// # Safety
+/// 1. The slab is in this list and the lock is held.
+pub unsafe fn unlink(list: &mut *mut Slab, slab: NonNull<Slab>) {
+    // SAFETY: (1).
+    unsafe {
+        let (next, previous) = (slab.as_ref().next, slab.as_ref().previous);
+        if let Some(next) = next.as_mut() {
+            next.previous = previous;
+        }
+        match previous.as_mut() {
+            Some(previous) => previous.next = next,
+            None => *list = next,
         }
     }
 }
@@ -116,27 +125,26 @@ pub struct Frontend {
     pub buckets: [Bucket; COUNT],
     /// All slabs of the heap, newest first. Guarded by the heap's lock.
     pub slabs: UnsafeCell<*mut Slab>,
-    /// Bytes callers hold in slots, for the heap's peak.
-    pub live_bytes: AtomicUsize,
+    /// The lanes that threads have of the heap. Changed with the lock of all lanes held.
+    pub lanes: AtomicPtr<Lane>,
+    /// How many lanes were made, the threads that have none counted as one once there is a lane.
+    pub lanes_made: AtomicU32,
 }
 
 // SAFETY: `slabs` is guarded by the heap's lock, the rest guards itself.
 unsafe impl Sync for Frontend {}
 
 impl Frontend {
-    /// The bucket for blocks of `size` and its slots' size, if the front end serves it.
+    /// The number of the bucket for blocks of `size` and its slots' size, if the front end serves it.
     #[inline]
-    pub fn active(&self, size: Granules) -> Option<(&Bucket, u32, Granules)> {
+    pub fn active(&self, size: Granules) -> Option<(u32, Granules)> {
         if size > LARGEST {
             return None;
         }
         let (index, slot) = bucket_of(size);
-        let bucket = &self.buckets[index];
         // Acquire pairs with the Release in `activation`.
-        bucket
-            .active
-            .load(Ordering::Acquire)
-            .then_some((bucket, index as u32, slot))
+        let active = self.buckets[index].active.load(Ordering::Acquire);
+        active.then_some((index as u32, slot))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Fork: the child finds every heap whole and its locks free (R7).
 //!
-//! [`prepare`] takes every lock in the order of the hierarchy (list, heaps, tags, traces, map, metadata), so no
-//! other thread is inside when the process is copied; the forking thread holds them in both copies
+//! [`prepare`] takes every lock in the order of the hierarchy (lanes, list, heaps, tags, traces, maps,
+//! metadata), so no other thread is inside when the process is copied; the forking thread holds them in both copies
 //! and gives them back. A `HeapLock` it held before stays held in both.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::lifecycle::registry;
-use crate::{fork_lock, host, metadata, regions, stack_database, tags};
+use crate::{fork_lock, host, lane, metadata, regions, slab_map, stack_database, tags};
 
 /// Has the two below called around every fork, from before the first heap is made. No lock is held.
 ///
@@ -27,10 +27,12 @@ pub fn guard() {
 
 /// To be called before a fork, by the forking thread.
 extern "C" fn prepare() {
+    lane::enter_for_fork();
     registry::enter_for_fork();
     tags::enter_for_fork();
     stack_database::enter_for_fork();
     regions::enter_for_fork();
+    slab_map::enter_for_fork();
     metadata::enter_for_fork();
     fork_lock::hold_all(true);
 }
@@ -39,8 +41,10 @@ extern "C" fn prepare() {
 extern "C" fn resume() {
     fork_lock::hold_all(false);
     metadata::leave_after_fork();
+    slab_map::leave_after_fork();
     regions::leave_after_fork();
     stack_database::leave_after_fork();
     tags::leave_after_fork();
     registry::leave_after_fork();
+    lane::leave_after_fork();
 }

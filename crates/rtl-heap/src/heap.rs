@@ -22,6 +22,7 @@ use crate::entry::Key;
 use crate::flags::HeapFlags;
 use crate::free_index::FreeIndex;
 use crate::heap_lock::HeapLock;
+use crate::lane;
 use crate::lookaside::Lookaside;
 use crate::metadata;
 use crate::params::CommitRoutine;
@@ -373,12 +374,20 @@ impl Heap {
         else {
             return;
         };
-        // SAFETY: (1): listed slabs are live.
+        // SAFETY: (1): listed slabs are live, and spare records nobody's.
         unsafe {
+            lane::forget(&front.as_ref().lanes);
             let mut at = *front.as_ref().slabs.get();
             while let Some(slab) = NonNull::new(at) {
                 at = slab.as_ref().next_in_heap;
                 Slab::destroy(slab);
+            }
+            for bucket in &front.as_ref().buckets {
+                let mut at = bucket.state().spare;
+                while let Some(slab) = NonNull::new(at) {
+                    at = slab.as_ref().next;
+                    Slab::destroy(slab);
+                }
             }
             metadata::free(front.cast(), size_of::<Frontend>());
         }

@@ -7,12 +7,37 @@
 mod imp {
     pub use rtl_platform::fork::at_fork;
     pub use rtl_platform::random::u64 as random_word;
-    pub use rtl_platform::thread::id as thread_id;
+    pub use rtl_platform::thread::{
+        NOTHING, id as thread_id, is_exiting as thread_is_exiting, set_word as set_thread_word,
+        word as thread_word,
+    };
     pub use rtl_platform::wait::{wait, wake_one};
     pub use rtl_platform::{
         environment::read as read_environment, process::nt_global_flags,
         stack::capture as capture_stack,
     };
+
+    use core::mem;
+    use core::ptr::{self, NonNull};
+    use core::sync::atomic::{AtomicPtr, Ordering};
+
+    use rtl_platform::thread::{ThreadBlock, arm};
+
+    /// Has `routine`, the same one always, called at the end of the calling thread. May allocate on
+    /// the way; no lock is held.
+    pub fn at_thread_exit(routine: fn()) {
+        static ROUTINE: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+        unsafe fn exit(_block: NonNull<ThreadBlock>) {
+            let routine = ROUTINE.load(Ordering::Relaxed);
+            // SAFETY: the thread was armed below, after a routine was stored.
+            unsafe { mem::transmute::<*mut (), fn()>(routine)() };
+        }
+
+        ROUTINE.store(routine as *mut (), Ordering::Relaxed);
+        // SAFETY: (1), (2) the routine is the library's own, and made for this.
+        unsafe { arm(exit) };
+    }
 }
 
 #[cfg(not(feature = "os"))]
@@ -59,6 +84,27 @@ mod imp {
     pub fn capture_stack(_frames: &mut [usize]) -> usize {
         0
     }
+
+    /// Zeros: what every thread's word leads to.
+    pub static NOTHING: [usize; 512] = [0; 512];
+
+    /// Such a host has no place of a thread's own: every thread is like one that is ending, for which
+    /// nothing is kept.
+    #[inline(always)]
+    pub fn thread_word() -> usize {
+        NOTHING.as_ptr() as usize
+    }
+
+    /// Nothing is kept.
+    pub fn set_thread_word(_word: usize) {}
+
+    /// Nothing is kept.
+    pub fn thread_is_exiting() -> bool {
+        true
+    }
+
+    /// Nothing is kept, so nothing is given back.
+    pub fn at_thread_exit(_routine: fn()) {}
 
     /// Differs from call to call and from load address to load address; no secret on such a host.
     pub fn random_word() -> u64 {

@@ -20,7 +20,7 @@
 //! | Local and Global memory | `movable`, seen as [`nt::movable`] |
 //! | looking | `inspect` |
 //! | operations | `ops` |
-//! | front end | `frontend`: activation, slots, the supply of slabs |
+//! | front end | `frontend`: activation, slots, lanes, the supply of slabs |
 //! | back end | `backend`: segments, blocks, commit, large blocks |
 //! | life | `lifecycle`: create, destroy, the process's list; `fork` |
 //! | state | `heap`, `free_index`, `lookaside`, `regions`, `metadata` |
@@ -53,6 +53,7 @@ pub mod heap_lock;
 pub mod hooks;
 mod host;
 mod inspect;
+mod lane;
 mod layout;
 mod lifecycle;
 pub mod limits;
@@ -67,6 +68,7 @@ mod raw_lock;
 mod regions;
 pub mod report;
 mod slab;
+mod slab_map;
 mod stack_database;
 pub mod status;
 mod sync;

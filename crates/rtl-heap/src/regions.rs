@@ -10,7 +10,7 @@
 //! record holds the lock of the heap the record names, which is what keeps it alive (INV-REGION).
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use rtl_platform::prefetch::prefetch;
 use rtl_platform::vm::Protection;
@@ -19,8 +19,9 @@ use crate::bits::Bits;
 use crate::entry::{HEADER_OFFSET, USER_OFFSET};
 use crate::fork_lock::ForkLock;
 use crate::metadata;
+use crate::slab_map;
 use crate::system_vm::system_vm;
-use crate::units::{ALLOCATION_GRANULARITY, GRANULE, PAGE};
+use crate::units::{ADDRESS_BITS, ALLOCATION_GRANULARITY, GRANULE, PAGE};
 
 /// What a region is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,9 +84,8 @@ pub struct Region {
     /// Segment and caller: one bit per NT page, set when the page is committed (INV-PAGES).
     pub pages: Bits,
 
-    /// Segment: per page the address of the slab the page belongs to, or 0. Null as long as the
-    /// segment has no slab. Changed with the heap's lock held, read without.
-    slab_table: AtomicPtr<AtomicUsize>,
+    /// Segment: some page of it belonged to a slab once.
+    pub has_slabs: AtomicBool,
 
     /// Segment of a heap with tagging: per granule the tag of the block that starts there. Null as
     /// long as no block of the segment had one.
@@ -147,7 +147,7 @@ impl Region {
             initial_commit_end: base,
             starts,
             pages,
-            slab_table: AtomicPtr::new(ptr::null_mut()),
+            has_slabs: AtomicBool::new(false),
             tag_table: AtomicPtr::new(ptr::null_mut()),
             user: 0,
             requested: 0,
@@ -170,10 +170,6 @@ impl Region {
     pub unsafe fn destroy(region: NonNull<Region>) {
         // SAFETY: (1).
         let record = unsafe { region.as_ref() };
-        if let Some(table) = NonNull::new(record.slab_table.load(Ordering::Relaxed)) {
-            // SAFETY: (1); it came from `allocate` with this size.
-            unsafe { metadata::free(table.cast(), record.slab_table_bytes()) };
-        }
         if let Some(table) = NonNull::new(record.tag_table.load(Ordering::Relaxed)) {
             // SAFETY: (1); it came from `allocate` with this size.
             unsafe { metadata::free(table.cast(), record.tag_table_bytes()) };
@@ -188,23 +184,6 @@ impl Region {
         }
         // SAFETY: (1); it came from `allocate` with this size.
         unsafe { metadata::free(region.cast(), size_of::<Region>()) };
-    }
-
-    fn slab_table_bytes(&self) -> usize {
-        self.size.div_ceil(PAGE) * size_of::<AtomicUsize>()
-    }
-
-    /// Makes sure there is a table of slabs. False without memory. The heap's lock is held.
-    pub fn has_slab_table(&self) -> bool {
-        if self.slab_table.load(Ordering::Relaxed).is_null() {
-            let Some(table) = metadata::allocate(self.slab_table_bytes()) else {
-                return false;
-            };
-            // Release pairs with the Acquire in `slab_at`: zero is no slab.
-            self.slab_table
-                .store(table.as_ptr().cast(), Ordering::Release);
-        }
-        true
     }
 
     fn tag_table_bytes(&self) -> usize {
@@ -240,28 +219,6 @@ impl Region {
         }
         // SAFETY: the table has an entry for each granule of the region.
         unsafe { table.add(self.granule(address)).read() }
-    }
-
-    /// Names `slab` as the owner of the pages of `address..address + bytes`; 0 for none. The
-    /// heap's lock is held and the table is there.
-    pub fn set_slab(&self, address: usize, bytes: usize, slab: usize) {
-        let table = self.slab_table.load(Ordering::Relaxed);
-        for page in self.page(address)..self.page(address + bytes - 1) + 1 {
-            // SAFETY: the table has an entry for each page of the region.
-            // Release pairs with the Acquire in `slab_at`: the slab is complete.
-            unsafe { (*table.add(page)).store(slab, Ordering::Release) };
-        }
-    }
-
-    /// Address of the slab that owns the page of `address`, which lies in the region; 0 for none.
-    #[inline]
-    pub fn slab_at(&self, address: usize) -> usize {
-        let table = self.slab_table.load(Ordering::Acquire);
-        if table.is_null() {
-            return 0;
-        }
-        // SAFETY: the table has an entry for each page of the region.
-        unsafe { (*table.add(self.page(address))).load(Ordering::Acquire) }
     }
 
     /// `address` lies inside.
@@ -320,14 +277,6 @@ impl Region {
     }
 }
 
-/// Address bits of user space.
-const ADDRESS_BITS: u32 = if cfg!(target_pointer_width = "32") {
-    32
-} else if cfg!(target_arch = "x86_64") {
-    47
-} else {
-    48
-};
 const GRANULARITY_SHIFT: u32 = ALLOCATION_GRANULARITY.ilog2();
 /// Entries of a leaf: 2 GiB of address space on 64-bit, all of it on 32-bit.
 const LEAF_BITS: u32 = if ADDRESS_BITS == 32 { 16 } else { 15 };
@@ -492,6 +441,9 @@ pub unsafe fn publish(region: NonNull<Region>) {
 pub unsafe fn withdraw(region: NonNull<Region>) {
     // SAFETY: (1).
     let record = unsafe { region.as_ref() };
+    if record.has_slabs.load(Ordering::Relaxed) {
+        slab_map::set(record.base, record.size, 0);
+    }
     CHANGES.enter();
     if record.mapped {
         let first = record.base >> GRANULARITY_SHIFT;

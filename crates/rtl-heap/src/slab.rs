@@ -1,35 +1,54 @@
 //! A slab: one back-end block cut into slots of one size for the front end.
 //!
-//! Everything about the slots is out of band: a side array with each slot's state and requested
-//! size, and a stack of free slots. User memory holds no pointer, an exact size costs two bytes a
-//! slot, and a free is checked exactly (slab, slot start, busy) before anything changes (INV-SLAB).
+//! Everything about the slots is out of band: a side array says of each slot whether it is free,
+//! kept by a thread for later, or a caller's, and then how many of its bytes the caller did not ask
+//! for. User memory holds no pointer, an exact size costs a byte a slot (two for slots above
+//! 1 KiB), and a free is checked exactly (slab, slot start, busy) before anything changes (INV-SLAB).
 //!
-//! A slab belongs to one bucket; the bucket's lock guards everything in it that changes.
+//! A slab belongs to one bucket, whose lock guards what changes in it, but for the side entries: a
+//! slot passes between free and kept with the lock held, between kept and busy without, by whoever
+//! holds it.
+//!
+//! A record is given back to the pool when its heap is destroyed and not before; until then it is
+//! only used for slabs of the same bucket and size. So what a look at a stale pointer reads is at
+//! worst another slab's, never anything else.
 
-use core::mem::offset_of;
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
 
+use crate::buckets;
 use crate::metadata;
 use crate::regions::Region;
+use crate::units::{GRANULE, Granules};
 
-/// The record of a slab, in the metadata pool, the side array and the stack right behind it.
+/// The record of a slab, in the metadata pool, the side array right behind it.
 #[repr(C)]
 pub struct Slab {
+    /// Handle of the heap it belongs to.
+    pub handle: usize,
+    /// The same for a slab whose side entries have one byte; else what is no heap's.
+    narrow_handle: usize,
     /// User address of the first slot, a multiple of a page.
-    pub first: usize,
+    first: AtomicUsize,
+    /// Bytes of all slots.
+    extent: usize,
+    /// 2^32 divided by the stride, rounded up.
+    reciprocal: u64,
     /// Bytes from slot to slot.
     pub stride: u32,
-    /// Bytes of its pages, which may be more than its slots fill.
-    pub bytes: u32,
     /// Number of slots.
     pub slots: u32,
-    /// Number of free slots: the height of the stack.
-    pub free: u32,
     /// Number of the bucket it belongs to.
     pub bucket: u32,
+    /// Bytes of its pages, which may be more than its slots fill.
+    pub bytes: u32,
+    /// Number of free slots.
+    pub free: u32,
+    /// No slot below this one is free.
+    lowest: u32,
     /// The segment it lies in.
     pub region: NonNull<Region>,
-    /// Next in its bucket's list of slabs with free slots.
+    /// Next in its bucket's list: of slabs with free slots, of idle ones, or of spare records.
     pub next: *mut Slab,
     /// Previous there.
     pub previous: *mut Slab,
@@ -39,129 +58,281 @@ pub struct Slab {
     pub previous_in_heap: *mut Slab,
 }
 
-/// Side entries of a slot: 0 while it is free, else one more than its requested size.
-const FREE: u16 = 0;
+/// The largest slab: up to here one multiplication divides an offset by any stride ([`Slab::slot_at`]).
+pub const LARGEST_SLAB: usize = 0x2_0000;
 
-impl Slab {
-    fn record_bytes(slots: u32) -> usize {
-        size_of::<Slab>() + 2 * slots as usize * size_of::<u16>()
+/// What a side entry says of a slot that is in no thread's hands and no caller's.
+const FREE: u32 = 0;
+
+/// Address of a slot's side entry.
+#[derive(Clone, Copy)]
+pub struct Side(usize);
+
+/// What the entries of slots that one keeper has say, in narrow slabs and in wide ones.
+#[derive(Clone, Copy)]
+pub struct Marks {
+    narrow: u8,
+    wide: u16,
+}
+
+impl Marks {
+    /// How many keepers entries can tell apart.
+    const KEEPERS: u32 = 192;
+
+    /// The marks of keeper `number`. Number 0 is for threads that have no lane; the others share what
+    /// is left.
+    pub const fn of_keeper(number: u32) -> Marks {
+        let number = if number == 0 {
+            0
+        } else {
+            1 + (number - 1) % (Marks::KEEPERS - 1)
+        };
+        Marks {
+            narrow: (Side::kept_from(false) + number) as u8,
+            wide: (Side::kept_from(true) + number) as u16,
+        }
     }
 
-    /// A record for as many free slots of `stride` bytes as `bytes` from `first` on hold; `None` without memory.
+    /// The one for narrow or for wide slabs.
+    #[inline(always)]
+    pub const fn of(self, wide: bool) -> u32 {
+        if wide {
+            self.wide as u32
+        } else {
+            self.narrow as u32
+        }
+    }
+}
+
+impl Side {
+    /// No entry.
+    pub const NONE: Side = Side(0);
+
+    /// Below this an entry is free, or busy and says how many bytes of its slot were not asked for;
+    /// from here on it is kept, and says by whom.
+    const fn kept_from(wide: bool) -> u32 {
+        if wide { 0x4000 } else { 64 }
+    }
+
+    /// What the entry says. Entries are read and written like plain memory; who may do so when is
+    /// said at [`Slab`].
+    #[inline(always)]
+    pub fn load(self, wide: bool) -> u32 {
+        // SAFETY: a `Side` is only made for an entry of a slab's side array, which stays mapped.
+        unsafe {
+            if wide {
+                (*(self.0 as *const AtomicU16))
+                    .load(Ordering::Relaxed)
+                    .into()
+            } else {
+                (*(self.0 as *const AtomicU8))
+                    .load(Ordering::Relaxed)
+                    .into()
+            }
+        }
+    }
+
+    /// Says something else.
+    #[inline(always)]
+    pub fn store(self, wide: bool, value: u32) {
+        // SAFETY: as for `load`.
+        unsafe {
+            if wide {
+                (*(self.0 as *const AtomicU16)).store(value as u16, Ordering::Relaxed);
+            } else {
+                (*(self.0 as *const AtomicU8)).store(value as u8, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether an entry that says `value` is a caller's.
+    #[inline(always)]
+    pub const fn is_busy(wide: bool, value: u32) -> bool {
+        value.wrapping_sub(1) < Side::kept_from(wide) - 1
+    }
+}
+
+impl Slab {
+    fn record_bytes(slots: u32, wide: bool) -> usize {
+        size_of::<Slab>() + slots as usize * if wide { 2 } else { 1 }
+    }
+
+    /// A record for as many slots of `slot_size` as fit into a slab of `bytes`, in no list, without
+    /// an address; `None` without memory.
     pub fn create(
-        region: NonNull<Region>,
-        first: usize,
-        stride: u32,
+        handle: usize,
+        slot_size: Granules,
         bytes: u32,
         bucket: u32,
     ) -> Option<NonNull<Slab>> {
-        let slots = bytes / stride;
-        let slab = metadata::allocate(Slab::record_bytes(slots))?.cast::<Slab>();
+        let stride = slot_size.bytes() as u32;
+        // The block's last granule is the next block's header.
+        let slots = (bytes - GRANULE as u32) / stride;
+        let wide = buckets::is_wide(bucket);
+        let slab = metadata::allocate(Slab::record_bytes(slots, wide))?.cast::<Slab>();
         let record = Slab {
-            first,
+            handle,
+            narrow_handle: if wide { usize::MAX } else { handle },
+            first: AtomicUsize::new(0),
+            extent: (slots * stride) as usize,
+            reciprocal: (1u64 << 32).div_ceil(stride.into()),
             stride,
-            bytes,
             slots,
-            free: slots,
             bucket,
-            region,
+            bytes,
+            free: slots,
+            lowest: 0,
+            region: NonNull::dangling(),
             next: ptr::null_mut(),
             previous: ptr::null_mut(),
             next_in_heap: ptr::null_mut(),
             previous_in_heap: ptr::null_mut(),
         };
-        // SAFETY: the piece is ours, 32-aligned and large enough for record, side array and stack.
-        unsafe {
-            slab.write(record);
-            // The lowest slot is on top.
-            for height in 0..slots {
-                Slab::stack(slab)
-                    .add(height as usize)
-                    .write((slots - 1 - height) as u16);
-            }
-        }
+        // SAFETY: the piece is ours, 32-aligned and large enough for record and side array, whose
+        // zero bytes are free slots.
+        unsafe { slab.write(record) };
         Some(slab)
     }
 
-    /// Gives the record back.
+    /// Says where the slots are.
     ///
     /// # Safety
-    /// 1. `slab` came from [`Slab::create`] and is in no list and no table.
+    /// 1. The record is in no list and no table, and all its slots are free.
+    pub unsafe fn place(slab: NonNull<Slab>, region: NonNull<Region>, first: usize) {
+        // SAFETY: (1).
+        unsafe {
+            (*slab.as_ptr()).region = region;
+            slab.as_ref().first.store(first, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives the record back to the pool.
+    ///
+    /// # Safety
+    /// 1. `slab` came from [`Slab::create`], is in no list and no table, and its heap is no more.
     pub unsafe fn destroy(slab: NonNull<Slab>) {
         // SAFETY: (1).
-        unsafe { metadata::free(slab.cast(), Slab::record_bytes(slab.as_ref().slots)) }
+        unsafe {
+            let record = slab.as_ref();
+            metadata::free(
+                slab.cast(),
+                Slab::record_bytes(record.slots, record.is_wide()),
+            );
+        }
     }
 
-    fn side(slab: NonNull<Slab>) -> *mut u16 {
-        const { assert!(offset_of!(Slab, first) == 0) };
-        // SAFETY: the side array lies right behind the record, in the same piece.
-        unsafe { slab.as_ptr().add(1).cast() }
+    /// Handle of the heap it belongs to; of a narrow slab only, unless `wide`.
+    #[inline(always)]
+    pub fn handle_if(&self, wide: bool) -> usize {
+        if wide {
+            self.handle
+        } else {
+            self.narrow_handle
+        }
     }
 
-    fn stack(slab: NonNull<Slab>) -> *mut u16 {
-        // SAFETY: the stack lies right behind the side array, in the same piece.
-        unsafe { Slab::side(slab).add(slab.as_ref().slots as usize) }
+    /// Its side entries have two bytes.
+    #[inline(always)]
+    pub fn is_wide(&self) -> bool {
+        buckets::is_wide(self.bucket)
     }
 
-    /// The slot whose user bytes start at `address`, an address in the slab's pages; `None` when
-    /// none starts there.
-    #[inline]
+    /// The size of its slots.
+    pub fn slot_size(&self) -> Granules {
+        Granules(self.stride / GRANULE as u32)
+    }
+
+    /// User address of the first slot.
+    #[inline(always)]
+    pub fn first(&self) -> usize {
+        self.first.load(Ordering::Relaxed)
+    }
+
+    /// The slot whose user bytes start at `address`, any bit pattern; `None` when none starts there.
+    #[inline(always)]
     pub fn slot_at(&self, address: usize) -> Option<u32> {
-        let offset = address.wrapping_sub(self.first);
-        let slot = offset / self.stride as usize;
-        (offset.is_multiple_of(self.stride as usize) && slot < self.slots as usize)
-            .then_some(slot as u32)
+        // With the reciprocal r = (2^32 + e) / stride, e < stride, the product's high half is the
+        // quotient, and its low half is below r exactly when nothing remains: offset * e stays below
+        // 2^32 and quotient * e below r, since no offset reaches LARGEST_SLAB and no stride 2^15.
+        let offset = address.wrapping_sub(self.first());
+        if offset >= self.extent {
+            return None;
+        }
+        let product = offset as u64 * self.reciprocal;
+        if product as u32 >= self.reciprocal as u32 {
+            return None;
+        }
+        Some((product >> 32) as u32)
     }
 
     /// User address of a slot.
     pub fn address_of(&self, slot: u32) -> usize {
-        self.first + slot as usize * self.stride as usize
+        self.first() + slot as usize * self.stride as usize
     }
 
-    /// Bytes a busy slot's caller asked for; `None` for a free slot.
+    /// A slot's side entry; of a narrow or a wide slab.
+    #[inline(always)]
+    pub fn side(slab: NonNull<Slab>, wide: bool, slot: u32) -> Side {
+        let entries = slab.as_ptr() as usize + size_of::<Slab>();
+        Side(entries + slot as usize * if wide { 2 } else { 1 })
+    }
+
+    /// Bytes a busy slot's caller asked for; `None` for another slot.
     ///
     /// # Safety
-    /// 1. `slot` is one of the live slab's, and its bucket's lock is held.
+    /// 1. `slot` is one of the slab's.
     #[inline]
     pub unsafe fn requested(slab: NonNull<Slab>, slot: u32) -> Option<usize> {
-        // SAFETY: (1).
-        match unsafe { Slab::side(slab).add(slot as usize).read() } {
-            FREE => None,
-            entry => Some(entry as usize - 1),
-        }
+        // SAFETY: (1): records stay readable.
+        let record = unsafe { slab.as_ref() };
+        let wide = record.is_wide();
+        let value = Slab::side(slab, wide, slot).load(wide);
+        Side::is_busy(wide, value).then(|| (record.stride - value) as usize)
     }
 
-    /// Takes a free slot for `requested` bytes; returns its user address.
+    /// Whether a slot is free: no thread keeps it and no caller has it.
     ///
     /// # Safety
-    /// 1. The live slab has a free slot, and its bucket's lock is held.
+    /// 1. `slot` is one of the slab's.
+    pub unsafe fn is_free(slab: NonNull<Slab>, slot: u32) -> bool {
+        // SAFETY: (1): records stay readable.
+        let wide = unsafe { slab.as_ref() }.is_wide();
+        Slab::side(slab, wide, slot).load(wide) == FREE
+    }
+
+    /// Takes the lowest free slot; its entry says `mark` then.
+    ///
+    /// # Safety
+    /// 1. The slab has a free slot, and its bucket's lock is held.
     #[inline]
-    pub unsafe fn take(slab: NonNull<Slab>, requested: usize) -> usize {
+    pub unsafe fn take(slab: NonNull<Slab>, mark: u32) -> (usize, Side) {
         // SAFETY: (1).
-        unsafe {
-            (*slab.as_ptr()).free -= 1;
-            let slot = Slab::stack(slab).add(slab.as_ref().free as usize).read();
-            Slab::side(slab)
-                .add(slot as usize)
-                .write(requested as u16 + 1);
-            slab.as_ref().address_of(slot as u32)
+        let record = unsafe { &mut *slab.as_ptr() };
+        let wide = record.is_wide();
+        let mut slot = record.lowest;
+        let mut side = Slab::side(slab, wide, slot);
+        while side.load(wide) != FREE {
+            slot += 1;
+            side = Slab::side(slab, wide, slot);
         }
+        record.lowest = slot + 1;
+        record.free -= 1;
+        side.store(wide, mark);
+        (record.address_of(slot), side)
     }
 
-    /// Takes a busy slot back.
+    /// Makes a kept slot free.
     ///
     /// # Safety
-    /// 1. `slot` is a busy slot of the live slab, and its bucket's lock is held.
+    /// 1. The caller keeps `slot`, one of the slab's, and its bucket's lock is held.
     #[inline]
     pub unsafe fn give_back(slab: NonNull<Slab>, slot: u32) {
         // SAFETY: (1).
-        unsafe {
-            Slab::side(slab).add(slot as usize).write(FREE);
-            Slab::stack(slab)
-                .add(slab.as_ref().free as usize)
-                .write(slot as u16);
-            (*slab.as_ptr()).free += 1;
-        }
+        let record = unsafe { &mut *slab.as_ptr() };
+        let wide = record.is_wide();
+        Slab::side(slab, wide, slot).store(wide, FREE);
+        record.free += 1;
+        record.lowest = record.lowest.min(slot);
     }
 }
 
@@ -169,24 +340,65 @@ impl Slab {
 mod tests {
     use super::*;
 
+    const BUCKET: u32 = 3;
+
+    fn slab(stride: usize, bytes: u32, bucket: u32) -> NonNull<Slab> {
+        let slab =
+            Slab::create(0x1_0000, Granules::exactly(stride).unwrap(), bytes, bucket).unwrap();
+        // SAFETY: (1) the slab is ours, nobody else knows it.
+        unsafe { Slab::place(slab, NonNull::dangling(), 0x10_0000) };
+        slab
+    }
+
     #[test]
     fn slots_are_found_by_their_first_byte_only_and_know_their_size() {
-        let slab = Slab::create(NonNull::dangling(), 0x10_0000, 48, 0x1000, 3).unwrap();
+        let slab = slab(48, 0x1000, BUCKET);
         // SAFETY: (1) the slab is ours, nobody else touches it.
         unsafe {
-            let first = Slab::take(slab, 40);
-            let second = Slab::take(slab, 0);
+            let (first, side) = Slab::take(slab, 77);
+            let (second, _) = Slab::take(slab, 77);
             assert_eq!((first, second), (0x10_0000, 0x10_0030));
             assert_eq!(slab.as_ref().slot_at(second), Some(1));
             assert_eq!(slab.as_ref().slot_at(second + 16), None);
             assert_eq!(slab.as_ref().slot_at(0x10_0000 + 85 * 48), None);
+            assert_eq!(Slab::requested(slab, 0), None);
+            side.store(false, 48 - 40);
             assert_eq!(Slab::requested(slab, 0), Some(40));
-            assert_eq!(Slab::requested(slab, 1), Some(0));
+            assert_eq!(slab.as_ref().free, 83);
             Slab::give_back(slab, 0);
             assert_eq!(Slab::requested(slab, 0), None);
-            assert_eq!(slab.as_ref().free, 84);
-            assert_eq!(Slab::take(slab, 1), first);
+            assert!(Slab::is_free(slab, 0) && !Slab::is_free(slab, 1));
+            assert_eq!(Slab::take(slab, 77).0, first);
             Slab::destroy(slab);
+        }
+    }
+
+    #[test]
+    fn one_multiplication_divides_every_offset_by_every_stride() {
+        for granules in 2..=buckets::LARGEST.0 {
+            let (bucket, slot_size) = buckets::bucket_of(Granules(granules));
+            let slab = slab(slot_size.bytes(), LARGEST_SLAB as u32, bucket as u32);
+            // SAFETY: (1) the slab is ours, nobody else touches it.
+            let record = unsafe { slab.as_ref() };
+            let stride = slot_size.bytes();
+            let mut offset = 0;
+            while offset < LARGEST_SLAB {
+                let expected = (offset % stride == 0 && offset / stride < record.slots as usize)
+                    .then_some((offset / stride) as u32);
+                assert_eq!(
+                    record.slot_at(record.first() + offset),
+                    expected,
+                    "{offset} {stride}"
+                );
+                // Every granule, and the bytes around each slot's start.
+                offset += if offset % GRANULE == 1 {
+                    GRANULE - 2
+                } else {
+                    1
+                };
+            }
+            // SAFETY: (1) the slab is ours.
+            unsafe { Slab::destroy(slab) };
         }
     }
 }

@@ -9,6 +9,15 @@ pub const POINTER: usize = size_of::<usize>();
 /// Bytes in a granule, the unit of block sizes: 8 on 32-bit, 16 on 64-bit (`G`).
 pub const GRANULE: usize = 2 * POINTER;
 
+/// Address bits of user space.
+pub const ADDRESS_BITS: u32 = if cfg!(target_pointer_width = "32") {
+    32
+} else if cfg!(target_arch = "x86_64") {
+    47
+} else {
+    48
+};
+
 /// Bytes in NT's page, whatever the host's page is.
 pub const PAGE: usize = rtl_platform::PAGE_SIZE;
 

@@ -8,6 +8,7 @@
 //! | `regions` | `Regions`: an iterator over the used parts of the address space, upwards |
 //! | `wait` | `wait`, `wake_one`, `wake_all`, `pause` |
 //! | `thread` | `id`, `block`, `watch_exit` |
+//! | `word` | `word`, `set_word` |
 //! | `random` | `fill`, `ambient` |
 //! | `fork` | `at_fork` |
 //! | `stderr` | `write` |
@@ -35,6 +36,10 @@ pub use windows::*;
 
 #[cfg(unix)]
 mod posix;
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+#[path = "sys/block_word.rs"]
+pub mod word;
 
 #[cfg(any(target_os = "macos", windows))]
 mod keyed;

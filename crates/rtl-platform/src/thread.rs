@@ -7,7 +7,7 @@
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-use crate::sys::thread as sys;
+use crate::sys::{thread as sys, word};
 
 /// What runs when a thread ends, with the thread's block.
 pub type ExitRoutine = unsafe fn(NonNull<ThreadBlock>);
@@ -20,7 +20,8 @@ pub struct ThreadBlock {
     pub last_error: Cell<u32>,
     /// The thread's last NT status, for hosts without one.
     pub last_status: Cell<i32>,
-    /// The heap's own words; zero at first.
+    /// The heap's own words; zero at first. The first one is [`word`], where that is no variable of
+    /// its own.
     pub words: [Cell<usize>; 8],
     exit: Cell<Option<ExitRoutine>>,
     exiting: Cell<bool>,
@@ -64,6 +65,23 @@ impl ThreadBlock {
 #[inline]
 pub fn id() -> usize {
     sys::id()
+}
+
+/// Zeros: what [`word`] leads to until it is set.
+pub static NOTHING: [usize; 512] = [0; 512];
+
+/// A word of the current thread's own, the address of [`NOTHING`] until [`set_word`]: the quickest
+/// thing to know of a thread, two instructions where the system allows.
+#[must_use]
+#[inline(always)]
+pub fn word() -> usize {
+    word::word()
+}
+
+/// Sets [`word`]. For the heap, and nobody else: there is only one.
+#[inline]
+pub fn set_word(word: usize) {
+    word::set_word(word);
 }
 
 /// The current thread's block. It is valid until the thread is gone, for this thread only.

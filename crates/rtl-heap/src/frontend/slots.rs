@@ -1,17 +1,130 @@
 //! Handing out slots and taking them back.
 
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
 
 use crate::backend::blocks;
-use crate::buckets::{BucketState, COUNT};
+use crate::buckets::{self, Frontend, LARGEST_NARROW};
 use crate::failure::{FailureKind, HeapFailure};
 use crate::flags::HeapFlags;
-use crate::frontend::supply;
+use crate::frontend::{exchange, lanes};
 use crate::heap::Heap;
-use crate::regions;
-use crate::slab::Slab;
-use crate::units::Granules;
+use crate::hooks;
+use crate::lane::{self, Kept, Lane, Stack};
+use crate::slab::{Marks, Side, Slab};
+use crate::slab_map;
+use crate::units::{GRANULE, Granules};
+
+/// The slot to hand out next of a lane's stack, for `unused` bytes less than it has. `None`, and nothing
+/// done, when there is none, or two threads freed it.
+#[inline(always)]
+fn take_top(lane: &Lane, stack: &Stack, unused: usize, wide: bool) -> Option<NonNull<u8>> {
+    let kept = stack.top()?;
+    if kept.side.load(wide) != lane.mark(wide) {
+        return None;
+    }
+    stack.take_top();
+    kept.side.store(wide, unused as u32);
+    // SAFETY: no slot lies at the start of the address space.
+    Some(unsafe { NonNull::new_unchecked(kept.user as *mut u8) })
+}
+
+/// A slot for `size` bytes, a block of `bytes` whose bucket is narrow, from the calling thread's lane of
+/// the heap whose handle `heap` is, any bit pattern. `None` for any other way.
+///
+/// No lock, no call, no memory touched but the thread's own and the slot's side entry.
+#[inline(always)]
+pub fn allocate_narrow(heap: usize, size: usize, bytes: usize) -> Option<NonNull<u8>> {
+    debug_assert!(bytes <= LARGEST_NARROW.bytes());
+    let lane = lane::at_once(heap)?;
+    // Each such size has its own bucket, numbered by it.
+    let stack = lane.narrow_stack(bytes / GRANULE);
+    take_top(lane, stack, bytes - size, false)
+}
+
+/// A slot for `size` bytes, a block of `granules`, as [`allocate_narrow`], but of any bucket, and from
+/// what the lane holds of freed slots when it has no others.
+#[inline(always)]
+pub fn allocate_kept(heap: usize, size: usize, granules: Granules) -> Option<NonNull<u8>> {
+    let lane = lane::at_once(heap)?;
+    let (index, slot_size) = buckets::bucket_of(granules);
+    let wide = buckets::is_wide(index as u32);
+    let stack = lane.stack(index)?;
+    let unused = slot_size.bytes() - size;
+    take_top(lane, stack, unused, wide).or_else(|| {
+        if stack.turn() {
+            take_top(lane, stack, unused, wide)
+        } else {
+            None
+        }
+    })
+}
+
+/// What came of an attempt to free a slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Freed {
+    /// It is the thread's to keep.
+    Done,
+    /// Nothing was done: the address is in no slab.
+    NoSlab,
+    /// Nothing was done, for another reason.
+    Not,
+}
+
+/// Puts the slot at `pointer`, any bit pattern, into the calling thread's lane of the heap whose handle
+/// `heap` is, any bit pattern: if its bucket is narrow, or whatever it is if `wide`.
+///
+/// # Safety
+/// 1. If `pointer` is a live block, nobody uses it any more.
+#[inline(always)]
+pub unsafe fn free_into_lane(heap: usize, pointer: usize, wide: bool) -> Freed {
+    let Some(slab) = NonNull::new(slab_map::at(pointer) as *mut Slab) else {
+        return Freed::NoSlab;
+    };
+    // SAFETY: records of slabs stay readable while their heap lives.
+    let record = unsafe { slab.as_ref() };
+    if record.handle_if(wide) != heap {
+        return Freed::Not;
+    }
+    let wide = wide && record.is_wide();
+    let Some(lane) = lane::at_once(heap) else {
+        return Freed::Not;
+    };
+    let Some(slot) = record.slot_at(pointer) else {
+        return Freed::Not;
+    };
+    let side = Slab::side(slab, wide, slot);
+    if !Side::is_busy(wide, side.load(wide)) {
+        return Freed::Not;
+    }
+    match put(
+        lane,
+        record.bucket,
+        Kept {
+            user: pointer,
+            side,
+        },
+        wide,
+    ) {
+        true => Freed::Done,
+        false => Freed::Not,
+    }
+}
+
+/// Puts a slot that its caller frees into a lane. False, and nothing done, without room.
+#[inline(always)]
+fn put(lane: &Lane, index: u32, kept: Kept, wide: bool) -> bool {
+    let stack = if wide {
+        lane.stack(index as usize)
+    } else {
+        Some(lane.narrow_stack(index as usize))
+    };
+    let has_room = stack.is_some_and(|stack| stack.push(kept));
+    if has_room {
+        kept.side.store(wide, lane.mark(wide));
+    }
+    has_room
+}
 
 /// A slot for `size` bytes, a block of `granules`; `None` when the front end does not serve that
 /// bucket, or has no memory: then the back end does.
@@ -23,23 +136,15 @@ pub fn allocate(
     granules: Granules,
 ) -> Option<NonNull<u8>> {
     let front = heap.frontend()?;
-    let (bucket, index, slot_size) = front.active(granules)?;
-    let user = loop {
-        bucket.lock.enter();
-        // SAFETY: the lock is held.
-        let state = unsafe { bucket.state() };
-        if let Some(slab) = NonNull::new(state.partial) {
-            // SAFETY: a listed slab is live and has a free slot; the lock is held.
-            let user = unsafe { take(state, slab, size) };
-            bucket.lock.leave();
-            break user;
-        }
-        let slabs = state.slabs;
-        bucket.lock.leave();
-        supply::add_slab(heap, front, index, slot_size, slabs)?;
-    };
-    front.live_bytes.fetch_add(size, Ordering::Relaxed);
-    let user = user as *mut u8;
+    let (index, slot_size) = front.active(granules)?;
+    let kept = match lanes::of(heap, front) {
+        Some(lane) => pop(heap, front, lane, (index, slot_size)),
+        None => None,
+    }
+    .or_else(|| take_one(heap, front, (index, slot_size)))?;
+    let wide = buckets::is_wide(index);
+    kept.side.store(wide, (slot_size.bytes() - size) as u32);
+    let user = kept.user as *mut u8;
     if flags.contains(HeapFlags::ZERO_MEMORY) {
         // SAFETY: the slot is ours, and `size` bytes of it are the user's.
         unsafe { user.write_bytes(0, size) };
@@ -47,123 +152,140 @@ pub fn allocate(
     NonNull::new(user)
 }
 
-/// # Safety
-/// 1. `slab` is in the bucket's list, whose lock is held.
-unsafe fn take(state: &mut BucketState, slab: NonNull<Slab>, size: usize) -> usize {
-    // SAFETY: (1).
-    unsafe {
-        if slab.as_ref().free == slab.as_ref().slots {
-            state.empty -= 1;
+/// The slot on top of a lane's stack, which is filled if it is empty.
+#[inline]
+fn pop(heap: &Heap, front: &Frontend, lane: &Lane, bucket: (u32, Granules)) -> Option<Kept> {
+    let wide = buckets::is_wide(bucket.0);
+    loop {
+        let stack = lane.stack(bucket.0 as usize);
+        let Some((stack, kept)) = stack.and_then(|stack| Some((stack, stack.top()?))) else {
+            if !exchange::refill(heap, front, lane, bucket) {
+                return None;
+            }
+            continue;
+        };
+        stack.take_top();
+        if kept.side.load(wide) == lane.mark(wide) {
+            return Some(kept);
         }
-        let user = Slab::take(slab, size);
-        if slab.as_ref().free == 0 {
-            state.unlink(slab);
-        }
-        state.live_blocks += 1;
-        state.live_bytes += size;
-        user
+        report_freed_twice(heap.handle, kept.user);
     }
 }
 
-/// A busy slot, its bucket's lock held.
-pub struct Slot<'a> {
-    /// Its bucket's state.
-    pub bucket: &'a mut BucketState,
-    /// Its slab.
-    pub slab: NonNull<Slab>,
-    /// Its number.
-    pub number: u32,
-    /// Bytes its caller asked for.
-    pub requested: usize,
+/// What the entries of slots say that pass through the hands of a thread without a lane.
+fn no_lane(wide: bool) -> u32 {
+    const { Marks::of_keeper(0) }.of(wide)
 }
 
-/// Runs `work` on the busy slot whose user bytes start at `pointer`, any bit pattern, with its
-/// bucket's lock held. `None` when the address is in no slab of the heap.
+/// A slot for a thread without a lane.
+fn take_one(heap: &Heap, front: &Frontend, bucket: (u32, Granules)) -> Option<Kept> {
+    let mut kept = MaybeUninit::<Kept>::uninit();
+    let mark = no_lane(buckets::is_wide(bucket.0));
+    // SAFETY: (1) there is room for one.
+    let taken = unsafe { exchange::take(heap, front, bucket, mark, kept.as_mut_ptr(), 1) };
+    // SAFETY: it was written if one was taken.
+    (taken == 1).then(|| unsafe { kept.assume_init() })
+}
+
+/// A slot that its caller has not freed.
+struct Busy {
+    slab: NonNull<Slab>,
+    side: Side,
+    requested: usize,
+}
+
+/// The busy slot at `pointer`, any bit pattern. `None` when the address is in no slab of the heap.
+#[inline]
+fn find(handle: usize, pointer: usize) -> Option<Result<Busy, FailureKind>> {
+    let slab = NonNull::new(slab_map::at(pointer) as *mut Slab)?;
+    // SAFETY: records of slabs stay readable while their heap lives.
+    let record = unsafe { slab.as_ref() };
+    if record.handle != handle {
+        return None;
+    }
+    let Some(slot) = record.slot_at(pointer) else {
+        return Some(Err(FailureKind::InvalidArgument));
+    };
+    let wide = record.is_wide();
+    let side = Slab::side(slab, wide, slot);
+    let value = side.load(wide);
+    Some(if Side::is_busy(wide, value) {
+        let requested = (record.stride - value) as usize;
+        Ok(Busy {
+            slab,
+            side,
+            requested,
+        })
+    } else {
+        Err(FailureKind::BlockNotBusy)
+    })
+}
+
+/// Bytes the caller of the busy slot at `pointer`, any bit pattern, asked for. Takes no lock. `None`
+/// when the address is in no slab of the heap.
 ///
 /// # Errors
-/// No busy slot starts there. Nothing was changed.
-pub fn with_slot<R>(
-    heap: &Heap,
-    pointer: usize,
-    work: impl FnOnce(Slot<'_>) -> R,
-) -> Option<Result<R, HeapFailure>> {
-    let front = heap.frontend()?;
-    let region = regions::find(pointer)?;
-    // SAFETY: INV-REGION: records stay readable.
-    let region = unsafe { region.as_ref() };
-    if region.owner.load(Ordering::Relaxed) != heap.record() {
-        return None;
-    }
-    let slab = NonNull::new(region.slab_at(pointer) as *mut Slab)?;
-    // The slab may be on its way out if `pointer` is no live block: its record stays readable, and
-    // what it says is believed only once the lock is held and the table still names it.
-    // SAFETY: metadata stays mapped.
-    let index = unsafe { (&raw const (*slab.as_ptr()).bucket).read_volatile() } as usize;
-    if index >= COUNT {
-        return None;
-    }
-    let bucket = &front.buckets[index];
-    bucket.lock.enter();
-    let result = if region.slab_at(pointer) != slab.as_ptr() as usize {
-        None
-    } else {
-        // SAFETY: the lock is held, so the slab is live and stays so.
-        Some(unsafe {
-            match slab.as_ref().slot_at(pointer) {
-                None => Err(FailureKind::InvalidArgument),
-                Some(number) => match Slab::requested(slab, number) {
-                    None => Err(FailureKind::BlockNotBusy),
-                    Some(requested) => {
-                        let bucket = bucket.state();
-                        Ok(work(Slot {
-                            bucket,
-                            slab,
-                            number,
-                            requested,
-                        }))
-                    }
-                },
-            }
-        })
-    };
-    bucket.lock.leave();
-    result.map(|found| found.map_err(|kind| blocks::failure(heap, kind, pointer)))
+/// No busy slot starts there.
+#[inline]
+pub fn requested(heap: &Heap, pointer: usize) -> Option<Result<usize, HeapFailure>> {
+    let found = find(heap.handle, pointer)?;
+    Some(match found {
+        Ok(busy) => Ok(busy.requested),
+        Err(kind) => Err(blocks::failure(heap, kind, pointer)),
+    })
 }
 
 /// Frees the slot at `pointer`, any bit pattern. `None` when the address is in no slab of the heap.
 ///
 /// # Errors
-/// As for [`with_slot`].
+/// No busy slot starts there. Nothing was changed.
 #[inline]
 pub fn free(heap: &Heap, pointer: usize) -> Option<Result<(), HeapFailure>> {
-    let emptied = with_slot(heap, pointer, |slot| {
-        let Slot {
-            bucket,
-            slab,
-            number,
-            requested,
-        } = slot;
-        // SAFETY: the slot is busy and its bucket's lock held.
-        unsafe {
-            Slab::give_back(slab, number);
-            bucket.live_blocks -= 1;
-            bucket.live_bytes -= requested;
-            if slab.as_ref().free == 1 {
-                bucket.link(slab);
-            }
-            let empty = slab.as_ref().free == slab.as_ref().slots;
-            if empty {
-                bucket.empty += 1;
-            }
-            (requested, (empty && bucket.empty > 1).then_some(slab))
+    let front = heap.frontend()?;
+    Some(match find(heap.handle, pointer)? {
+        Ok(busy) => {
+            keep(heap, front, pointer, &busy);
+            Ok(())
         }
-    })?;
-    Some(emptied.map(|(requested, surplus)| {
-        if let Some(front) = heap.frontend() {
-            front.live_bytes.fetch_sub(requested, Ordering::Relaxed);
+        Err(kind) => Err(blocks::failure(heap, kind, pointer)),
+    })
+}
+
+fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) {
+    // SAFETY: the slot is busy, so its slab is live.
+    let record = unsafe { busy.slab.as_ref() };
+    let (index, wide) = (record.bucket, record.is_wide());
+    let kept = Kept {
+        user,
+        side: busy.side,
+    };
+    if let Some(lane) = lanes::of(heap, front) {
+        if put(lane, index, kept, wide) {
+            return;
         }
-        if let Some(slab) = surplus {
-            supply::release_if_empty(heap, pointer, slab);
+        let (has_room, foreign) =
+            exchange::make_room(heap, front, lane, (index, record.slot_size()));
+        let is_put = has_room && put(lane, index, kept, wide);
+        if let Some(address) = foreign {
+            report_freed_twice(heap.handle, address);
         }
-    }))
+        if is_put {
+            return;
+        }
+    }
+    let mark = no_lane(wide);
+    kept.side.store(wide, mark);
+    // SAFETY: (1) the slot is kept by this thread alone.
+    unsafe { exchange::give_back(heap, front, index, mark, &raw const kept, 1) };
+}
+
+/// Reports that two threads freed the block at `address` at the same time. No lock is held.
+#[cold]
+pub fn report_freed_twice(heap: usize, address: usize) {
+    hooks::report(&HeapFailure {
+        kind: FailureKind::BlockNotBusy,
+        heap,
+        address,
+        owner: heap,
+    });
 }

@@ -1,49 +1,54 @@
 //! Slabs from the back end, and back to it.
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering;
 
 use crate::backend::blocks::Block;
 use crate::backend::coalesce;
 use crate::backend::split::{self, Request};
-use crate::buckets::{BucketState, Frontend};
+use crate::buckets::{self, Bucket, Frontend, link, unlink};
 use crate::entry::{Entry, EntryFlags, USER_OFFSET};
 use crate::heap::{Heap, State};
-use crate::regions::Region;
-use crate::slab::Slab;
+use crate::slab::{LARGEST_SLAB, Slab};
+use crate::slab_map;
 use crate::units::{GRANULE, Granules, PAGE};
 
-/// Slots a bucket's first slab has at least, page by page; later slabs are larger.
+/// Slots a bucket's first slab has at least, page by page; each later one is twice as large.
 const FIRST_SLOTS: usize = 8;
-const LARGEST_SLAB: usize = 0x1_0000;
+/// Slabs of narrow buckets stay smaller than the others.
+const LARGEST_NARROW_SLAB: usize = 0x1_0000;
+/// Idle slabs that a bucket keeps for later.
+pub const IDLE_KEPT: u32 = 4;
 
-/// Adds a slab of slots of `slot_size` to bucket number `index`, which has `slabs` of them.
-/// `None` when there is no memory.
-pub fn add_slab(
-    heap: &Heap,
-    front: &Frontend,
-    index: u32,
-    slot_size: Granules,
-    slabs: u32,
-) -> Option<()> {
-    let stride = slot_size.bytes();
-    let bytes = ((stride * FIRST_SLOTS) << slabs.min(4))
-        .next_multiple_of(PAGE)
-        .min(LARGEST_SLAB.max(stride.next_multiple_of(PAGE)));
+/// Bytes of the next slab of bucket `index`, which has `slabs` of them.
+fn slab_bytes((index, slot_size): (u32, Granules), slabs: u32) -> usize {
+    let least = (slot_size.bytes() * FIRST_SLOTS + GRANULE).next_multiple_of(PAGE);
+    let most = if buckets::is_wide(index) {
+        LARGEST_SLAB
+    } else {
+        LARGEST_NARROW_SLAB
+    };
+    (least << slabs.min(LARGEST_SLAB.ilog2())).min(most)
+}
+
+/// Adds a slab to bucket `index`, which has `slabs` of them. `None` when there is no memory.
+pub fn add_slab(heap: &Heap, front: &Frontend, bucket: (u32, Granules), slabs: u32) -> Option<()> {
+    let bytes = slab_bytes(bucket, slabs);
+    let entered = &front.buckets[bucket.0 as usize];
     heap.lock.enter();
     // SAFETY: the lock is held.
-    let made = unsafe { carve_slab(heap, heap.state(), index, stride as u32, bytes) };
+    let made = unsafe { carve_slab(heap, heap.state(), entered, bucket, bytes) };
     if let Some(slab) = made {
-        let bucket = &front.buckets[index as usize];
-        bucket.lock.enter();
+        entered.lock.enter();
         // SAFETY: both locks are held; the slab is new.
         unsafe {
             link_in_heap(front, slab);
-            let state = bucket.state();
-            state.link(slab);
+            let state = entered.state();
+            link(&mut state.idle, slab);
+            state.idle_slabs += 1;
             state.slabs += 1;
-            state.empty += 1;
         }
-        bucket.lock.leave();
+        entered.lock.leave();
     }
     heap.lock.leave();
     made.map(drop)
@@ -54,10 +59,12 @@ pub fn add_slab(
 unsafe fn carve_slab(
     heap: &Heap,
     state: &mut State,
-    index: u32,
-    stride: u32,
+    bucket: &Bucket,
+    (index, slot_size): (u32, Granules),
     bytes: usize,
 ) -> Option<NonNull<Slab>> {
+    let slab = take_spare(bucket, bytes)
+        .or_else(|| Slab::create(heap.handle, slot_size, bytes as u32, index))?;
     // With its header the block fills whole pages, so slabs lie page to page.
     let request = Request {
         size: Granules::exactly(bytes)?,
@@ -66,7 +73,10 @@ unsafe fn carve_slab(
         alignment: PAGE,
     };
     // SAFETY: (1).
-    let block = unsafe { split::allocate(heap, state, request) }.ok()?;
+    let Ok(block) = (unsafe { split::allocate(heap, state, request) }) else {
+        put_spare(bucket, slab);
+        return None;
+    };
     // Nobody's block, as its header says: the way a parked one's does (INV-PARKED).
     let nobodys = Entry {
         unused: 0,
@@ -74,36 +84,54 @@ unsafe fn carve_slab(
     };
     // SAFETY: (1).
     unsafe { heap.key.write(block.address, nobodys) };
-    let slab = Slab::create(block.region, block.user(), stride, bytes as u32, index)
-        // SAFETY: (1).
-        .filter(|slab| unsafe { enter_in_table(block.region, *slab, bytes) || drop_slab(*slab) });
-    if slab.is_none() {
+    let first = block.user();
+    if !slab_map::make_room(first, bytes) {
+        put_spare(bucket, slab);
         // SAFETY: (1): nobody has seen the block. Damage beside it is found by who trips over it.
         let _ = unsafe { coalesce::release(heap, state, &block) };
+        return None;
     }
-    slab
+    // SAFETY: (1) the record is new or was spare.
+    unsafe {
+        block
+            .region
+            .as_ref()
+            .has_slabs
+            .store(true, Ordering::Relaxed);
+        Slab::place(slab, block.region, first);
+    }
+    slab_map::set(first, bytes, slab.as_ptr() as usize);
+    Some(slab)
 }
 
-/// # Safety
-/// 1. The slab is in no list and no table.
-unsafe fn drop_slab(slab: NonNull<Slab>) -> bool {
-    // SAFETY: (1).
-    unsafe { Slab::destroy(slab) };
-    false
+/// A spare record of a slab of `bytes`.
+fn take_spare(bucket: &Bucket, bytes: usize) -> Option<NonNull<Slab>> {
+    bucket.lock.enter();
+    // SAFETY: the lock is held, and spare records are the bucket's alone.
+    let spare = unsafe {
+        let mut place: *mut *mut Slab = &raw mut bucket.state().spare;
+        while !(*place).is_null() && (**place).bytes as usize != bytes {
+            place = &raw mut (**place).next;
+        }
+        let spare = NonNull::new(*place);
+        if let Some(spare) = spare {
+            *place = spare.as_ref().next;
+        }
+        spare
+    };
+    bucket.lock.leave();
+    spare
 }
 
-/// # Safety
-/// 1. The heap's lock is held; the slab's pages belong to it alone.
-unsafe fn enter_in_table(region: NonNull<Region>, slab: NonNull<Slab>, bytes: usize) -> bool {
-    // SAFETY: (1).
-    let record = unsafe { region.as_ref() };
-    // SAFETY: (1).
-    record.has_slab_table() && {
-        // SAFETY: (1).
-        let first = unsafe { slab.as_ref() }.first;
-        record.set_slab(first, bytes, slab.as_ptr() as usize);
-        true
+fn put_spare(bucket: &Bucket, slab: NonNull<Slab>) {
+    bucket.lock.enter();
+    // SAFETY: the lock is held; the record is in no list.
+    unsafe {
+        let state = bucket.state();
+        (*slab.as_ptr()).next = state.spare;
+        state.spare = slab.as_ptr();
     }
+    bucket.lock.leave();
 }
 
 /// # Safety
@@ -113,6 +141,7 @@ unsafe fn link_in_heap(front: &Frontend, slab: NonNull<Slab>) {
     unsafe {
         let head = &mut *front.slabs.get();
         (*slab.as_ptr()).next_in_heap = *head;
+        (*slab.as_ptr()).previous_in_heap = ptr::null_mut();
         if let Some(next) = head.as_mut() {
             next.previous_in_heap = slab.as_ptr();
         }
@@ -136,87 +165,74 @@ unsafe fn unlink_in_heap(front: &Frontend, slab: NonNull<Slab>) {
     }
 }
 
-/// Gives `slab`, which held `address`, back to the back end if it is still there and empty, and
-/// the heap's lock is free: whoever holds it must not stop a free (specification 11).
-pub fn release_if_empty(heap: &Heap, address: usize, slab: NonNull<Slab>) {
+/// Gives idle slabs of bucket `index` beyond those it keeps back to the back end, if the heap's lock
+/// is free: whoever holds it must not stop a free (specification 11).
+pub fn trim(heap: &Heap, front: &Frontend, index: u32) {
     if !heap.lock.try_enter() {
         return;
     }
-    let region = crate::regions::find(address);
-    // SAFETY: INV-REGION; the heap's lock is held, so a slab in the table is live.
-    unsafe {
-        if let Some(region) = region
-            && region.as_ref().slab_at(address) == slab.as_ptr() as usize
-        {
-            release(heap, heap.state(), slab);
-        }
-    }
+    // SAFETY: (1) the heap's lock is held.
+    unsafe { release_idle(heap, heap.state(), front, index, IDLE_KEPT) };
     heap.lock.leave();
 }
 
-/// Gives every empty slab back.
+/// Gives every idle slab back.
 ///
 /// # Safety
 /// 1. The heap's lock is held and `state` is its state.
-pub unsafe fn release_all_empty(heap: &Heap, state: &mut State) {
+pub unsafe fn release_all_idle(heap: &Heap, state: &mut State) {
     let Some(front) = heap.frontend() else { return };
-    // SAFETY: (1).
-    let mut at = unsafe { *front.slabs.get() };
-    while let Some(slab) = NonNull::new(at) {
-        // SAFETY: (1): listed slabs are live, and the next one is read before this one goes.
-        unsafe {
-            at = slab.as_ref().next_in_heap;
-            release(heap, state, slab);
-        }
-    }
-}
-
-/// # Safety
-/// 1. The heap's lock is held and `state` is its state; `slab` is live.
-unsafe fn release(heap: &Heap, state: &mut State, slab: NonNull<Slab>) {
-    let Some(front) = heap.frontend() else { return };
-    // SAFETY: (1).
-    let record = unsafe { slab.as_ref() };
-    let bucket = &front.buckets[record.bucket as usize];
-    bucket.lock.enter();
-    // SAFETY: both locks are held.
-    let taken = unsafe { take_empty(bucket.state(), slab) };
-    if taken {
+    for index in 0..front.buckets.len() {
         // SAFETY: (1).
-        unsafe { record.region.as_ref() }.set_slab(record.first, record.bytes as usize, 0);
-    }
-    bucket.lock.leave();
-    if !taken {
-        return;
-    }
-    let address = record.first - USER_OFFSET;
-    // SAFETY: (1) INV-STARTS: the slab's own block.
-    unsafe {
-        if let Some(entry) = heap.key.read(address) {
-            let block = Block {
-                region: record.region,
-                address,
-                entry,
-            };
-            // Damage beside it keeps the block busy: nobody's, and never reused.
-            let _ = coalesce::release(heap, state, &block);
-        }
-        unlink_in_heap(front, slab);
-        Slab::destroy(slab);
+        unsafe { release_idle(heap, state, front, index as u32, 0) };
     }
 }
 
 /// # Safety
-/// 1. The bucket's lock is held; `slab` is one of its slabs.
-unsafe fn take_empty(state: &mut BucketState, slab: NonNull<Slab>) -> bool {
+/// 1. The heap's lock is held and `state` is its state.
+unsafe fn release_idle(heap: &Heap, state: &mut State, front: &Frontend, index: u32, kept: u32) {
+    let bucket = &front.buckets[index as usize];
     // SAFETY: (1).
-    unsafe {
-        if slab.as_ref().free != slab.as_ref().slots {
-            return false;
+    while let Some(slab) = unsafe { take_idle(bucket, kept) } {
+        // SAFETY: (1): it is this function's alone.
+        let record = unsafe { slab.as_ref() };
+        let (address, region) = (record.first() - USER_OFFSET, record.region);
+        // SAFETY: (1) INV-STARTS: the slab's own block.
+        unsafe {
+            unlink_in_heap(front, slab);
+            if let Some(entry) = heap.key.read(address) {
+                let block = Block {
+                    region,
+                    address,
+                    entry,
+                };
+                // Damage beside it keeps the block busy: nobody's, and never reused.
+                let _ = coalesce::release(heap, state, &block);
+            }
         }
-        state.unlink(slab);
+        put_spare(bucket, slab);
     }
-    state.empty -= 1;
-    state.slabs -= 1;
-    true
+}
+
+/// Takes an idle slab out of its bucket and the map, if there are more than `kept`.
+///
+/// # Safety
+/// 1. The heap's lock is held.
+unsafe fn take_idle(bucket: &Bucket, kept: u32) -> Option<NonNull<Slab>> {
+    bucket.lock.enter();
+    // SAFETY: both locks are held; listed slabs are live.
+    let slab = unsafe {
+        let state = bucket.state();
+        let slab = NonNull::new(state.idle).filter(|_| state.idle_slabs > kept);
+        if let Some(slab) = slab {
+            unlink(&mut state.idle, slab);
+            state.idle_slabs -= 1;
+            state.slabs -= 1;
+            let record = slab.as_ref();
+            slab_map::set(record.first(), record.bytes as usize, 0);
+        }
+        slab
+    };
+    bucket.lock.leave();
+    slab
 }

@@ -13,6 +13,7 @@ use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::regions::Region;
 use crate::slab::Slab;
+use crate::slab_map;
 
 /// Sums the walk over all segments must agree with.
 #[derive(Default)]
@@ -106,7 +107,7 @@ unsafe fn segment(
         {
             return Err(damaged(address));
         }
-        if let Some(slab) = slab_of(record, &block) {
+        if let Some(slab) = slab_of(&block) {
             if !slab_is_right(heap, slab) {
                 return Err(damaged(address));
             }
@@ -158,10 +159,10 @@ fn pages_are_right(record: &Region, block: &Block) -> bool {
 }
 
 /// The slab whose slots fill a block.
-fn slab_of(record: &Region, block: &Block) -> Option<NonNull<Slab>> {
-    let slab = NonNull::new(record.slab_at(block.user()) as *mut Slab)?;
+fn slab_of(block: &Block) -> Option<NonNull<Slab>> {
+    let slab = NonNull::new(slab_map::at(block.user()) as *mut Slab)?;
     // SAFETY: the heap's lock is held, so a slab in the table is live.
-    (unsafe { slab.as_ref() }.first == block.user()).then_some(slab)
+    (unsafe { slab.as_ref() }.first() == block.user()).then_some(slab)
 }
 
 /// INV-SLAB: as many slots are free as the slab counts.
@@ -176,8 +177,8 @@ fn slab_is_right(heap: &Heap, slab: NonNull<Slab>) -> bool {
     };
     bucket.lock.enter();
     let free = (0..record.slots)
-        // SAFETY: the bucket's lock is held.
-        .filter(|slot| unsafe { Slab::requested(slab, *slot) }.is_none())
+        // SAFETY: (1) the slot is the slab's.
+        .filter(|slot| unsafe { Slab::is_free(slab, *slot) })
         .count();
     let right = free == record.free as usize;
     bucket.lock.leave();

@@ -18,6 +18,7 @@ use crate::heap::{Heap, State};
 use crate::ops::{compact, extras};
 use crate::regions::{self, Region, RegionKind};
 use crate::slab::Slab;
+use crate::slab_map;
 use crate::status::Status;
 use crate::units::{GRANULE, PAGE, POINTER};
 
@@ -177,7 +178,7 @@ unsafe fn find_in_segment(
 ) -> Result<Position, Status> {
     // SAFETY: (1).
     let record = unsafe { region.as_ref() };
-    if let Some(slab) = NonNull::new(record.slab_at(address) as *mut Slab) {
+    if let Some(slab) = NonNull::new(slab_map::at(address) as *mut Slab) {
         // SAFETY: (1): a slab in the table is live.
         let slot = unsafe { slab.as_ref() }.slot_at(address);
         return slot
@@ -274,10 +275,10 @@ unsafe fn step(
             Position::Region => block_entry(heap, region, record.first_block),
             Position::Large => large_entry(record.next),
             Position::Slot(slab, slot) if slot + 1 < slab.as_ref().slots => {
-                Ok(slot_entry(heap, region, slab, slot + 1))
+                Ok(slot_entry(region, slab, slot + 1))
             }
             Position::Slot(slab, _) => {
-                let address = slab.as_ref().first - USER_OFFSET;
+                let address = slab.as_ref().first() - USER_OFFSET;
                 if !record.is_block_start(address) {
                     return Err(Status::HEAP_CORRUPTION);
                 }
@@ -334,12 +335,12 @@ unsafe fn block_entry(
     if !block.entry.is_busy() {
         return Ok(free_entry(&block, address));
     }
-    if let Some(slab) = NonNull::new(record.slab_at(block.user()) as *mut Slab)
+    if let Some(slab) = NonNull::new(slab_map::at(block.user()) as *mut Slab)
         // SAFETY: (1): a slab in the table is live.
-        && unsafe { slab.as_ref() }.first == block.user()
+        && unsafe { slab.as_ref() }.first() == block.user()
     {
         // SAFETY: (1): a slab has at least one slot.
-        return Ok(unsafe { slot_entry(heap, region, slab, 0) });
+        return Ok(unsafe { slot_entry(region, slab, 0) });
     }
     // SAFETY: (1): it is busy.
     let [_, settable] = unsafe { extras::read_slot(heap, &block) };
@@ -371,24 +372,11 @@ fn user_flags(call_flags: HeapFlags) -> WalkFlags {
 
 /// # Safety
 /// 1. The heap's lock is held; `slot` is one of its live slab's, which lies in `region`.
-unsafe fn slot_entry(
-    heap: &Heap,
-    region: NonNull<Region>,
-    slab: NonNull<Slab>,
-    slot: u32,
-) -> WalkEntry {
+unsafe fn slot_entry(region: NonNull<Region>, slab: NonNull<Slab>, slot: u32) -> WalkEntry {
     // SAFETY: (1).
     let (record, slab_record) = unsafe { (region.as_ref(), slab.as_ref()) };
-    let bucket = heap
-        .frontend()
-        .and_then(|front| front.buckets.get(slab_record.bucket as usize));
-    let requested = bucket.and_then(|bucket| {
-        bucket.lock.enter();
-        // SAFETY: (1); the lock is held.
-        let requested = unsafe { Slab::requested(slab, slot) };
-        bucket.lock.leave();
-        requested
-    });
+    // SAFETY: (1).
+    let requested = unsafe { Slab::requested(slab, slot) };
     let stride = slab_record.stride as usize;
     let (size, overhead, busy) = match requested {
         Some(requested) => (requested, stride - requested, WalkFlags::BUSY),

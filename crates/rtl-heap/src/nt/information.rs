@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use crate::backend::{park, segment};
 use crate::flags::HeapFlags;
 use crate::frontend::activation::LOW_FRAGMENTATION;
-use crate::frontend::supply;
+use crate::frontend::{lanes, supply};
 use crate::heap::Heap;
 use crate::lifecycle::registry;
 use crate::nt::{HeapHandle, is_reentrant};
@@ -74,10 +74,11 @@ pub(super) fn give_back(heap: &'static Heap) {
         return;
     }
     let (heap, state) = guard.parts();
+    lanes::empty_own(heap);
     // SAFETY: the guard holds the lock.
     unsafe {
         park::release_all(heap, state);
-        supply::release_all_empty(heap, state);
+        supply::release_all_idle(heap, state);
         segment::release_kept(heap, state);
     }
 }

@@ -49,6 +49,7 @@ use crate::hooks::{self, HeapException};
 use crate::inspect;
 use crate::lifecycle::{create, destroy, registry};
 use crate::ops;
+pub use crate::ops::fast::Freed;
 use crate::regions::{self, RegionKind};
 use crate::status::Status;
 use crate::units::{GRANULE, PAGE};
@@ -121,16 +122,34 @@ pub unsafe fn destroy_heap(heap: HeapHandle) -> Result<(), Status> {
 #[doc(alias = "HeapAlloc")]
 #[inline]
 pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNull<u8>, Status> {
-    match allocate_at_once(heap, flags, size) {
+    let block = allocate_at_once(heap, flags, size)
+        .or_else(|| allocate_kept(heap, flags, size))
+        .or_else(|| allocate_alone(heap, flags, size));
+    match block {
         Some(block) => Ok(block),
         None => allocate_aligned(heap, flags, size, GRANULE),
     }
 }
 
-/// [`allocate`], where it takes a few dozen instructions and no lock; `None`, and nothing done,
-/// where it does not. For faces that keep their slow part apart.
+/// [`allocate`], where it takes a few dozen instructions and no lock: of a small block that the calling
+/// thread keeps. `None`, and nothing done, for [`allocate_kept`]. For faces that keep their slower parts
+/// apart.
 #[inline]
 pub fn allocate_at_once(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+    ops::fast::allocate_kept(heap.0, flags, size)
+}
+
+/// [`allocate_at_once`] for any block that a thread keeps; `None`, and nothing done, for
+/// [`allocate_alone`].
+#[inline]
+pub fn allocate_kept(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+    ops::fast::allocate_any_kept(heap.0, flags, size)
+}
+
+/// [`allocate`] on a heap that nobody serialises, where it takes not many more instructions; `None`,
+/// and nothing done, for [`allocate_aligned`].
+#[inline]
+pub fn allocate_alone(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
     ops::fast::allocate_alone(heap.0, flags, size)
 }
 
@@ -225,25 +244,55 @@ pub unsafe fn reallocate(
 #[inline]
 pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Result<(), Status> {
     // SAFETY: (1).
-    if unsafe { free_at_once(heap, pointer) } {
+    let freed = unsafe {
+        match free_at_once(heap, pointer) {
+            Freed::Done => true,
+            Freed::NoSlab => free_alone(heap, pointer),
+            Freed::Not => free_kept(heap, pointer),
+        }
+    };
+    if freed {
         return Ok(());
     }
     // SAFETY: (1).
     unsafe { free_the_long_way(heap, flags, pointer) }
 }
 
-/// [`free`], where it takes a few dozen instructions and no lock. False, and nothing done, where it
-/// does not. For faces that keep their slow part apart.
+/// [`free`], where it takes a few dozen instructions and no lock: of a small block, which the calling
+/// thread keeps. Where it does not, nothing is done: then [`free_alone`] is next for what is in no
+/// slab, and [`free_kept`] for the rest. For faces that keep their slower parts apart.
 ///
 /// # Safety
 /// 1. As for [`free`].
 #[inline]
-pub unsafe fn free_at_once(heap: HeapHandle, pointer: *mut u8) -> bool {
+pub unsafe fn free_at_once(heap: HeapHandle, pointer: *mut u8) -> Freed {
+    // SAFETY: (1).
+    unsafe { ops::fast::free_kept(heap.0, pointer as usize, false) }
+}
+
+/// [`free`] on a heap that nobody serialises, where it takes not many more instructions. False, and
+/// nothing done, for [`free_the_long_way`].
+///
+/// # Safety
+/// 1. As for [`free`].
+#[inline]
+pub unsafe fn free_alone(heap: HeapHandle, pointer: *mut u8) -> bool {
     // SAFETY: (1).
     unsafe { ops::fast::free_alone(heap.0, pointer as usize) }
 }
 
-/// [`free`] without the short path, for faces that have tried it.
+/// [`free_at_once`] for any block that a thread keeps. False, and nothing done, for
+/// [`free_the_long_way`].
+///
+/// # Safety
+/// 1. As for [`free`].
+#[inline]
+pub unsafe fn free_kept(heap: HeapHandle, pointer: *mut u8) -> bool {
+    // SAFETY: (1).
+    unsafe { ops::fast::free_kept(heap.0, pointer as usize, true) == Freed::Done }
+}
+
+/// [`free`] without the short paths, for faces that have tried them.
 ///
 /// # Errors
 /// As for [`free`].
@@ -306,7 +355,7 @@ fn size_the_long_way(
     if !heap.settings.parks {
         return unparked::size(heap, flags, pointer as usize);
     }
-    if let Some(found) = slots::with_slot(heap, pointer as usize, |slot| slot.requested) {
+    if let Some(found) = slots::requested(heap, pointer as usize) {
         return found.map_err(|failure| conclude(failure.into()));
     }
     let guard = heap.enter(flags);
@@ -404,7 +453,7 @@ pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) 
         return false;
     };
     if let Some(pointer) = pointer
-        && let Some(found) = slots::with_slot(heap, pointer as usize, |_| ())
+        && let Some(found) = slots::requested(heap, pointer as usize)
     {
         return found.is_ok();
     }

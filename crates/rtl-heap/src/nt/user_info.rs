@@ -111,8 +111,8 @@ fn with_block<R>(
 ) -> Result<R, Status> {
     let heap = entered_heap(heap)?;
     let misuse = |failure: HeapFailure| conclude(failure.into());
-    if let Some(found) = slots::with_slot(heap, pointer as usize, |_| ()) {
-        return found.map_err(misuse).and_then(|()| in_slot());
+    if let Some(found) = slots::requested(heap, pointer as usize) {
+        return found.map_err(misuse).and_then(|_| in_slot());
     }
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {

@@ -3,7 +3,7 @@
 use crate::backend::blocks::{self, Block};
 use crate::backend::{commit, decommit, park, segment};
 use crate::entry::{Entry, EntryFlags};
-use crate::frontend::supply;
+use crate::frontend::{lanes, supply};
 use crate::heap::{Heap, State};
 use crate::regions::Backing;
 use crate::units::GRANULE;
@@ -14,10 +14,11 @@ use crate::units::GRANULE;
 /// # Safety
 /// 1. The heap's lock is held and `state` is its state.
 pub unsafe fn compact(heap: &Heap, state: &mut State) -> usize {
+    lanes::empty_own(heap);
     // SAFETY: (1).
     unsafe {
         park::release_all(heap, state);
-        supply::release_all_empty(heap, state);
+        supply::release_all_idle(heap, state);
         segment::release_kept(heap, state);
     }
     let mut largest = 0;

@@ -5,9 +5,12 @@
 
 use core::ptr::{self, NonNull};
 
+use crate::buckets;
 use crate::entry::{Payload, USER_OFFSET};
 use crate::flags::HeapFlags;
 use crate::frontend::{activation, slots};
+
+pub use crate::frontend::slots::Freed;
 use crate::heap::{Heap, State};
 use crate::lookaside::Lookaside;
 use crate::ops::extras;
@@ -17,8 +20,55 @@ use crate::units::Granules;
 /// Bytes of the largest request that a parked block can serve.
 const LARGEST: usize = extras::data_bytes(Lookaside::LARGEST);
 
-/// Flags of a call that the shortest path does not serve.
+/// Bytes of the largest request that a narrow slot can serve.
+const LARGEST_NARROW: usize = extras::data_bytes(buckets::LARGEST_NARROW);
+
+/// Bytes of the largest request that any slot can serve.
+const LARGEST_SLOT: usize = extras::data_bytes(buckets::LARGEST);
+
+/// Flags of a call that the shortest paths do not serve.
 const NOT_SHORTEST: HeapFlags = extras::NOT_PLAIN.union(HeapFlags::ZERO_MEMORY);
+
+/// `condition`, told to the compiler as hardly ever true, so that it makes a branch of it and no sum.
+#[inline(always)]
+fn unlikely(condition: bool) -> bool {
+    #[cold]
+    fn cold() {}
+    if condition {
+        cold();
+    }
+    condition
+}
+
+/// A slot for `size` bytes that the calling thread keeps of the heap whose handle `heap` is, any bit
+/// pattern. `None` for the other ways.
+#[inline(always)]
+pub fn allocate_kept(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+    if unlikely(size > LARGEST_NARROW) || unlikely(flags.intersects(NOT_SHORTEST)) {
+        return None;
+    }
+    slots::allocate_narrow(heap, size, extras::small_block_size(size).bytes())
+}
+
+/// Frees the small slot at `pointer` of the heap whose handle `heap` is, any bit patterns, for the
+/// calling thread to keep; any slot if `wide`.
+///
+/// # Safety
+/// 1. If `pointer` is a live block, nobody uses it any more.
+#[inline(always)]
+pub unsafe fn free_kept(heap: usize, pointer: usize, wide: bool) -> Freed {
+    // SAFETY: (1).
+    unsafe { slots::free_into_lane(heap, pointer, wide) }
+}
+
+/// [`allocate_kept`] for every size of the front end, and from all that the thread keeps.
+#[inline(always)]
+pub fn allocate_any_kept(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+    if size > LARGEST_SLOT || flags.intersects(NOT_SHORTEST) {
+        return None;
+    }
+    slots::allocate_kept(heap, size, extras::small_block_size(size))
+}
 
 /// A parked block for `size` bytes from the heap whose handle `heap` is, any bit pattern, if the
 /// call is not serialised nor zeroes; `None` for the long way.
@@ -147,7 +197,7 @@ pub fn size(heap: usize, flags: HeapFlags, pointer: usize) -> Option<usize> {
     if owner.plain_handle != heap {
         return None;
     }
-    if let Some(found) = slots::with_slot(owner, pointer, |slot| slot.requested) {
+    if let Some(found) = slots::requested(owner, pointer) {
         return found.ok();
     }
     let guard = owner.enter(flags);

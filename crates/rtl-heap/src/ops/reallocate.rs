@@ -92,7 +92,7 @@ pub unsafe fn move_slot(
     pointer: usize,
     size: usize,
 ) -> Option<Result<NonNull<u8>, Refusal>> {
-    let old_size = match slots::with_slot(heap, pointer, |slot| slot.requested)? {
+    let old_size = match slots::requested(heap, pointer)? {
         Ok(requested) => requested,
         Err(failure) => return Some(Err(failure.into())),
     };

@@ -19,7 +19,7 @@ pub unsafe fn zero(heap: &Heap, state: &mut State) {
     // SAFETY: (1).
     unsafe {
         park::release_all(heap, state);
-        supply::release_all_empty(heap, state);
+        supply::release_all_idle(heap, state);
     }
     let checks = HeapFlags::FREE_CHECKING_ENABLED;
     let checks = heap.settings.flags.contains(checks);

@@ -6,6 +6,8 @@ pub mod random;
 pub mod stack;
 pub mod thread;
 pub mod wait;
+#[cfg(target_arch = "x86_64")]
+pub mod word;
 
 pub use super::posix::{environment, errno, fork, process, stderr};
 pub use maps as regions;

@@ -1,0 +1,236 @@
+//! Slots between lanes and slabs, in batches, with the bucket's lock held once for a batch.
+
+use core::ptr::NonNull;
+
+use crate::buckets::{self, BucketState, Frontend, link, unlink};
+use crate::frontend::supply;
+use crate::heap::Heap;
+use crate::lane::{Kept, Lane, Stack};
+use crate::slab::Slab;
+use crate::slab_map;
+use crate::units::Granules;
+
+/// Each half of a lane's stack begins with room for so many slots.
+const FIRST_CAPACITY: usize = 7;
+/// Neither half comes to hold more bytes than this, or more slots than that.
+const KEPT_BYTES: usize = 0x1_0000;
+const MOST_KEPT: usize = 1023;
+
+/// Takes up to `count` slots of bucket `index` from its slabs, in rising order, with entries that say
+/// `mark`, and stores them at `into`. Returns how many it took: none only without memory.
+///
+/// # Safety
+/// 1. There is room for `count` slots, at least one, at `into`.
+pub unsafe fn take(
+    heap: &Heap,
+    front: &Frontend,
+    (index, slot_size): (u32, Granules),
+    mark: u32,
+    into: *mut Kept,
+    count: u32,
+) -> u32 {
+    let bucket = &front.buckets[index as usize];
+    loop {
+        bucket.lock.enter();
+        // SAFETY: the lock is held.
+        let state = unsafe { bucket.state() };
+        let mut taken = 0;
+        while taken < count {
+            // SAFETY: the lock is held.
+            let Some(slab) = (unsafe { next_partial(state) }) else {
+                break;
+            };
+            // SAFETY: a listed slab is live; the lock is held.
+            let batch = unsafe { slab.as_ref() }.free.min(count - taken);
+            for number in taken..taken + batch {
+                // SAFETY: (1); the slab has so many free slots; the lock is held.
+                unsafe {
+                    let (user, side) = Slab::take(slab, mark);
+                    into.add(number as usize).write(Kept { user, side });
+                }
+            }
+            taken += batch;
+            // SAFETY: as above.
+            unsafe {
+                if slab.as_ref().free == 0 {
+                    unlink(&mut state.partial, slab);
+                }
+            }
+        }
+        let slabs = state.slabs;
+        bucket.lock.leave();
+        if taken > 0 || supply::add_slab(heap, front, (index, slot_size), slabs).is_none() {
+            return taken;
+        }
+    }
+}
+
+/// The slab to take from: one that is used already, else an idle one.
+///
+/// # Safety
+/// 1. The bucket's lock is held.
+unsafe fn next_partial(state: &mut BucketState) -> Option<NonNull<Slab>> {
+    if let Some(slab) = NonNull::new(state.partial) {
+        return Some(slab);
+    }
+    let slab = NonNull::new(state.idle)?;
+    // SAFETY: (1): a listed slab is live.
+    unsafe {
+        unlink(&mut state.idle, slab);
+        link(&mut state.partial, slab);
+    }
+    state.idle_slabs -= 1;
+    Some(slab)
+}
+
+/// Gives `count` slots at `from`, whose entries say `mark`, back to their slabs. Returns the address of
+/// one whose entry says something else, if there is any: two threads freed it, and the other one has it.
+///
+/// # Safety
+/// 1. `count` slots of bucket `index` are at `from`, and are nobody else's.
+pub unsafe fn give_back(
+    heap: &Heap,
+    front: &Frontend,
+    index: u32,
+    mark: u32,
+    from: *const Kept,
+    count: u32,
+) -> Option<usize> {
+    let bucket = &front.buckets[index as usize];
+    let wide = buckets::is_wide(index);
+    let mut foreign = None;
+    bucket.lock.enter();
+    // SAFETY: the lock is held.
+    let state = unsafe { bucket.state() };
+    for number in 0..count {
+        // SAFETY: (1).
+        let kept = unsafe { from.add(number as usize).read() };
+        if kept.side.load(wide) != mark {
+            foreign = Some(kept.user);
+            continue;
+        }
+        // SAFETY: (1): it lies in a slab that is live as long as it is not free; the lock is held.
+        unsafe { return_slot(state, kept.user) };
+    }
+    let surplus = state.idle_slabs > supply::IDLE_KEPT;
+    bucket.lock.leave();
+    if surplus {
+        supply::trim(heap, front, index);
+    }
+    foreign
+}
+
+/// # Safety
+/// 1. `user` is a kept slot of the bucket, whose lock is held.
+unsafe fn return_slot(state: &mut BucketState, user: usize) {
+    // SAFETY: (1).
+    unsafe {
+        let Some(slab) = NonNull::new(slab_map::at(user) as *mut Slab) else {
+            return;
+        };
+        let Some(slot) = slab.as_ref().slot_at(user) else {
+            return;
+        };
+        let was_full = slab.as_ref().free == 0;
+        Slab::give_back(slab, slot);
+        let idle = slab.as_ref().free == slab.as_ref().slots;
+        match (was_full, idle) {
+            (true, false) => link(&mut state.partial, slab),
+            (false, true) => unlink(&mut state.partial, slab),
+            _ => {}
+        }
+        if idle {
+            link(&mut state.idle, slab);
+            state.idle_slabs += 1;
+        }
+    }
+}
+
+/// Makes room in `stack` for twice as many slots, as far as a lane may keep them. False, and nothing
+/// done, when it has the most already or there is no memory.
+fn grow(stack: &Stack, slot_size: Granules) -> bool {
+    let old = stack.capacity();
+    // One more is a power of two: so long are the arrays.
+    let new = if old == 0 {
+        FIRST_CAPACITY
+    } else {
+        2 * old + 1
+    };
+    (old == 0 || new <= MOST_KEPT && new * slot_size.bytes() <= KEPT_BYTES) && stack.grow(new)
+}
+
+/// Makes sure that the lane's stack of bucket `index`, which has nothing to hand out, has: what was
+/// freed, else slots from the slabs. False without memory.
+pub fn refill(
+    heap: &Heap,
+    front: &Frontend,
+    lane: &Lane,
+    (index, slot_size): (u32, Granules),
+) -> bool {
+    let Some(stack) = lane.stack_made(index as usize) else {
+        return false;
+    };
+    if stack.turn() {
+        return true;
+    }
+    grow(stack, slot_size);
+    let (into, count) = (stack.ready_room(), stack.capacity());
+    if count == 0 {
+        return false;
+    }
+    let mark = lane.mark(buckets::is_wide(index));
+    // SAFETY: (1) the empty half has room for so many.
+    let taken = unsafe {
+        let taken = take(heap, front, (index, slot_size), mark, into, count as u32) as usize;
+        // The lowest on top: what is handed out in turn lies in a row.
+        core::slice::from_raw_parts_mut(into, taken).reverse();
+        taken
+    };
+    stack.set_ready(taken);
+    taken > 0
+}
+
+/// Makes room for a freed slot on the lane's stack of bucket `index`, which has none: by handing out
+/// what was freed if nothing else is left, by growing, or by giving the older half of the freed slots
+/// back. Says whether there is room now, and the address of a slot that two threads freed.
+pub fn make_room(
+    heap: &Heap,
+    front: &Frontend,
+    lane: &Lane,
+    (index, slot_size): (u32, Granules),
+) -> (bool, Option<usize>) {
+    let Some(stack) = lane.stack_made(index as usize) else {
+        return (false, None);
+    };
+    if stack.turn() || grow(stack, slot_size) {
+        return (true, None);
+    }
+    let freed = stack.freed();
+    if freed.count == 0 {
+        return (false, None);
+    }
+    let older = freed.count.div_ceil(2);
+    let mark = lane.mark(buckets::is_wide(index));
+    // SAFETY: (1) the half holds so many slots, its lane's alone.
+    let foreign = unsafe { give_back(heap, front, index, mark, freed.first, older as u32) };
+    stack.drop_oldest_freed(older);
+    (true, foreign)
+}
+
+/// Gives all that a lane keeps back to the slabs; returns the address of a slot that two threads freed.
+pub fn empty(heap: &Heap, front: &Frontend, lane: &Lane) -> Option<usize> {
+    let mut foreign = None;
+    for (index, stack) in lane.all_stacks() {
+        let mark = lane.mark(buckets::is_wide(index));
+        let (ready, freed) = (stack.ready(), stack.freed());
+        for batch in [&ready, &freed].into_iter().filter(|batch| batch.count > 0) {
+            // SAFETY: (1) the half holds so many slots, its lane's alone.
+            let found =
+                unsafe { give_back(heap, front, index, mark, batch.first, batch.count as u32) };
+            foreign = foreign.or(found);
+        }
+        stack.set_ready(0);
+        stack.drop_oldest_freed(freed.count);
+    }
+    foreign
+}

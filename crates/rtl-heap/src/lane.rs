@@ -1,0 +1,529 @@
+//! A lane: what one thread keeps of one heap's front end, for itself alone.
+//!
+//! Per bucket a lane keeps slots that are neither free nor a caller's. To allocate takes the one on
+//! top and marks it busy, to free marks a slot kept and puts it on top, whichever thread allocated it:
+//! nobody else's memory is touched but the slot's side entry. Slots pass between lanes and slabs in
+//! batches (`frontend::exchange`).
+//!
+//! A kept slot's entry carries its lane's mark (INV-LANE). When two threads free one slot at the same
+//! time both keep it, but only one of their marks remains, and the other lane finds a foreign mark on
+//! the slot before it hands it out again: it is never handed out twice.
+//!
+//! A thread finds its lanes in a table of its own, by the heap's handle. A lane of a destroyed heap
+//! has no handle, so that it is not found, and is freed when its thread comes across it.
+
+use core::cell::Cell;
+use core::mem;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use crate::buckets::{self, COUNT};
+use crate::fork_lock::ForkLock;
+use crate::host;
+use crate::metadata;
+use crate::slab::{Marks, Side};
+use crate::units::{ALLOCATION_GRANULARITY, Granules};
+
+/// A kept slot.
+#[derive(Clone, Copy)]
+pub struct Kept {
+    /// Its user address.
+    pub user: usize,
+    /// Its side entry.
+    pub side: Side,
+}
+
+/// The slots a lane keeps for one bucket: those to hand out, and apart from them those that were
+/// freed. They change places when the first run out.
+///
+/// Apart, because a processor that takes up what it has just put down waits until it is sure of the
+/// address: with one stack for both a free and the next allocation took half as long again.
+///
+/// Each lies in its half of one array, behind which an entry says how long it is. Zero bytes are a
+/// stack that has nothing and has room for nothing.
+pub struct Stack {
+    /// Above the slot to hand out next.
+    ready: Cell<*mut Kept>,
+    /// The start of the slots to hand out.
+    ready_start: Cell<*mut Kept>,
+    /// Above the slot freed last.
+    freed: Cell<*mut Kept>,
+    /// The end of the room for freed slots.
+    freed_end: Cell<*mut Kept>,
+}
+
+/// Some slots of a stack.
+pub struct Batch {
+    /// The first of them, put down before the others.
+    pub first: *mut Kept,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Stack {
+    /// Slots in each half.
+    pub fn capacity(&self) -> usize {
+        // SAFETY: an array's halves each have their length behind them.
+        unsafe { self.freed_end.get().as_ref() }.map_or(0, |length| length.user)
+    }
+
+    /// The slot to hand out next; `None` when there is none.
+    #[inline(always)]
+    pub fn top(&self) -> Option<Kept> {
+        let above = self.ready.get();
+        if above == self.ready_start.get() {
+            return None;
+        }
+        // SAFETY: slots lie from the start up to `ready`.
+        Some(unsafe { *above.sub(1) })
+    }
+
+    /// Takes the slot that [`Stack::top`] has just shown.
+    #[inline(always)]
+    pub fn take_top(&self) {
+        // SAFETY: there is one.
+        self.ready.set(unsafe { self.ready.get().sub(1) });
+    }
+
+    /// Puts a freed slot down. False, and nothing done, without room.
+    #[inline(always)]
+    pub fn push(&self, kept: Kept) -> bool {
+        let above = self.freed.get();
+        if above == self.freed_end.get() {
+            return false;
+        }
+        // SAFETY: there is room up to the end.
+        unsafe {
+            above.write(kept);
+            self.freed.set(above.add(1));
+        }
+        true
+    }
+
+    /// Nothing is left to hand out.
+    pub fn is_out(&self) -> bool {
+        self.ready.get() == self.ready_start.get()
+    }
+
+    /// Hands out what was freed, if nothing else is left and something was freed; else false.
+    pub fn turn(&self) -> bool {
+        let freed = self.freed();
+        if !self.is_out() || freed.count == 0 {
+            return false;
+        }
+        let (room, capacity) = (self.ready_start.get(), self.capacity());
+        self.ready.set(self.freed.get());
+        self.ready_start.set(freed.first);
+        self.freed.set(room);
+        // SAFETY: the half is so long.
+        self.freed_end.set(unsafe { room.add(capacity) });
+        true
+    }
+
+    /// Leaves nothing to hand out and no room: what it keeps is nobody's any more.
+    fn close(&self) {
+        self.ready.set(self.ready_start.get());
+        self.freed.set(self.freed_end.get());
+    }
+
+    /// The slots to hand out.
+    pub fn ready(&self) -> Batch {
+        let (first, above) = (self.ready_start.get(), self.ready.get());
+        let count = (above.addr() - first.addr()) / size_of::<Kept>();
+        Batch { first, count }
+    }
+
+    /// The freed slots.
+    pub fn freed(&self) -> Batch {
+        let first = self.freed_end.get().wrapping_sub(self.capacity());
+        let count = (self.freed.get().addr() - first.addr()) / size_of::<Kept>();
+        Batch { first, count }
+    }
+
+    /// Where slots to hand out go, with room for the capacity, once [`Stack::set_ready`] says how many.
+    pub fn ready_room(&self) -> *mut Kept {
+        self.ready_start.get()
+    }
+
+    /// So many slots were stored at [`Stack::ready_room`].
+    pub fn set_ready(&self, count: usize) {
+        // SAFETY: there is room for so many.
+        self.ready.set(unsafe { self.ready_start.get().add(count) });
+    }
+
+    /// Forgets the `count` oldest of the freed slots.
+    pub fn drop_oldest_freed(&self, count: usize) {
+        let freed = self.freed();
+        let left = freed.count - count;
+        // SAFETY: so many slots lie there.
+        unsafe {
+            freed.first.copy_from(freed.first.add(count), left);
+            self.freed.set(freed.first.add(left));
+        }
+    }
+
+    const fn array_bytes(capacity: usize) -> usize {
+        (2 * capacity + 2) * size_of::<Kept>()
+    }
+
+    /// Makes room for `capacity` slots in each half, more than before. False, and nothing done, without
+    /// memory.
+    pub fn grow(&self, capacity: usize) -> bool {
+        let Some(array) = metadata::allocate(Stack::array_bytes(capacity)) else {
+            return false;
+        };
+        let first = array.cast::<Kept>().as_ptr();
+        let (ready, freed) = (self.ready(), self.freed());
+        let length = Kept {
+            user: capacity,
+            side: Side::NONE,
+        };
+        // SAFETY: the halves are longer than what was in the old ones, and each has one entry behind.
+        unsafe {
+            let second = first.add(capacity + 1);
+            first.add(capacity).write(length);
+            second.add(capacity).write(length);
+            if ready.count > 0 {
+                first.copy_from_nonoverlapping(ready.first, ready.count);
+            }
+            if freed.count > 0 {
+                second.copy_from_nonoverlapping(freed.first, freed.count);
+            }
+            self.discard();
+            self.ready_start.set(first);
+            self.ready.set(first.add(ready.count));
+            self.freed.set(second.add(freed.count));
+            self.freed_end.set(second.add(capacity));
+        }
+        true
+    }
+
+    /// Gives the array back.
+    ///
+    /// # Safety
+    /// 1. The stack is not used any more before it is made anew, and what it keeps is nobody's.
+    pub unsafe fn discard(&self) {
+        let capacity = self.capacity();
+        let halves = [self.ready_start.get(), self.freed().first];
+        let array = if halves[0] < halves[1] {
+            halves[0]
+        } else {
+            halves[1]
+        };
+        if let Some(array) = NonNull::new(array) {
+            // SAFETY: it came from `grow` with this size.
+            unsafe { metadata::free(array.cast(), Stack::array_bytes(capacity)) };
+        }
+    }
+}
+
+/// Stacks of the wide buckets, which few lanes need.
+type WideStacks = [Stack; COUNT - FIRST_WIDE];
+
+/// Number of the first wide bucket.
+const FIRST_WIDE: usize = buckets::LARGEST_NARROW.0 as usize + 1;
+/// Number of the first bucket: no block is smaller.
+const FIRST: usize = Granules::MIN_BLOCK.0 as usize;
+
+/// See the module. Zero bytes are an empty lane of no heap.
+///
+/// The header is as long as two stacks, so that the stack of bucket `n` is `n` stacks from the lane.
+#[repr(C)]
+pub struct Lane {
+    /// Handle of its heap; 0 when that was destroyed, and then it keeps nothing.
+    pub handle: AtomicUsize,
+    /// What the entries of its slots say, in narrow slabs and in wide ones: it tells them from those
+    /// of other lanes.
+    pub marks: Marks,
+    /// Its thread's table.
+    pub table: Cell<*mut Table>,
+    /// Stacks of wide buckets; null until one is needed.
+    wide: Cell<*mut WideStacks>,
+    /// Its heap's record, while it has a handle.
+    pub heap: usize,
+    /// Next of the same place in the thread's table.
+    pub next_in_place: Cell<*mut Lane>,
+    /// Next of its heap's lanes. Guarded by the lock of all lanes.
+    pub next_in_heap: Cell<*mut Lane>,
+    /// Previous there.
+    pub previous_in_heap: Cell<*mut Lane>,
+    /// Stacks of narrow buckets, from the first one on. Touched by the lane's thread alone.
+    stacks: [Stack; FIRST_WIDE - FIRST],
+}
+
+const _: () = assert!(mem::offset_of!(Lane, stacks) == FIRST * size_of::<Stack>());
+const _: () = assert!(size_of::<Lane>() <= size_of_val(&host::NOTHING));
+
+// SAFETY: what is not atomic is its own thread's, or guarded as said.
+unsafe impl Sync for Lane {}
+
+impl Lane {
+    /// What the entries of its slots say.
+    #[inline(always)]
+    pub fn mark(&self, wide: bool) -> u32 {
+        self.marks.of(wide)
+    }
+
+    /// The stack of a narrow bucket.
+    #[inline(always)]
+    pub fn narrow_stack(&self, index: usize) -> &Stack {
+        debug_assert!((FIRST..FIRST_WIDE).contains(&index));
+        // SAFETY: the stack of bucket `index` lies so many stacks behind the lane's start.
+        unsafe { &*ptr::from_ref(self).cast::<Stack>().add(index) }
+    }
+
+    /// The stack of a bucket; `None` of a wide one while there are none.
+    #[inline(always)]
+    pub fn stack(&self, index: usize) -> Option<&Stack> {
+        if index < FIRST_WIDE {
+            return Some(self.narrow_stack(index));
+        }
+        // SAFETY: the stacks live as long as the lane.
+        unsafe { self.wide.get().as_ref() }.map(|stacks| &stacks[index - FIRST_WIDE])
+    }
+
+    /// The stack of a bucket, made if need be; `None` without memory.
+    pub fn stack_made(&self, index: usize) -> Option<&Stack> {
+        if index >= FIRST_WIDE && self.wide.get().is_null() {
+            let stacks = metadata::allocate(size_of::<WideStacks>())?;
+            self.wide.set(stacks.as_ptr().cast());
+        }
+        self.stack(index)
+    }
+
+    /// All its stacks, with the numbers of their buckets.
+    pub fn all_stacks(&self) -> impl Iterator<Item = (u32, &Stack)> {
+        (FIRST..COUNT).filter_map(|index| Some((index as u32, self.stack(index)?)))
+    }
+
+    /// Gives its memory back. What it keeps is nobody's from now on.
+    ///
+    /// # Safety
+    /// 1. It is the calling thread's, in no list and no table, and not the thread's word.
+    pub unsafe fn destroy(lane: NonNull<Lane>) {
+        // SAFETY: (1); each piece came from `allocate` with its size.
+        unsafe {
+            for (_, stack) in lane.as_ref().all_stacks() {
+                stack.discard();
+            }
+            if let Some(wide) = NonNull::new(lane.as_ref().wide.get()) {
+                metadata::free(wide.cast(), size_of::<WideStacks>());
+            }
+            metadata::free(lane.cast(), size_of::<Lane>());
+        }
+    }
+}
+
+/// A thread's lanes, by handle. The places lie right behind the record; each leads to the lanes whose
+/// handles share it, the one used last in front.
+///
+/// The thread's word leads to the lane that it used last. In front of the table lies a lane of no heap,
+/// to which the word leads when that one goes.
+#[repr(C)]
+pub struct Table {
+    /// What the word leads to for want of a lane.
+    pub home: Lane,
+    /// Number of places less one, which are a power of two.
+    mask: usize,
+    /// Number of lanes.
+    pub lanes: Cell<usize>,
+}
+
+impl Table {
+    fn bytes(places: usize) -> usize {
+        size_of::<Table>() + places * size_of::<Cell<*mut Lane>>()
+    }
+
+    /// A table of as many empty places, a power of two; `None` without memory.
+    pub fn create(places: usize) -> Option<NonNull<Table>> {
+        let table = metadata::allocate(Table::bytes(places))?.cast::<Table>();
+        // SAFETY: the piece is ours and large enough, and zero bytes are an empty lane and places that
+        // lead nowhere.
+        unsafe {
+            (*table.as_ptr()).mask = places - 1;
+            table.as_ref().home.table.set(table.as_ptr());
+        }
+        Some(table)
+    }
+
+    /// Gives the table back.
+    ///
+    /// # Safety
+    /// 1. It came from [`Table::create`] and no thread has it any more.
+    pub unsafe fn destroy(table: NonNull<Table>) {
+        // SAFETY: (1).
+        unsafe { metadata::free(table.cast(), Table::bytes(table.as_ref().places().len())) };
+    }
+
+    /// The calling thread's table.
+    #[inline(always)]
+    pub fn of_thread() -> Option<NonNull<Table>> {
+        NonNull::new(used_last().table.get())
+    }
+
+    /// All places.
+    pub fn places(&self) -> &[Cell<*mut Lane>] {
+        // SAFETY: so many places lie right behind the record.
+        unsafe { core::slice::from_raw_parts(ptr::from_ref(self).add(1).cast(), self.mask + 1) }
+    }
+
+    /// The place for lanes of the heap whose handle `handle` is, any bit pattern.
+    #[inline(always)]
+    pub fn place(&self, handle: usize) -> &Cell<*mut Lane> {
+        let number = handle / ALLOCATION_GRANULARITY & self.mask;
+        // SAFETY: the masked number is a place's.
+        unsafe {
+            &*ptr::from_ref(self)
+                .add(1)
+                .cast::<Cell<*mut Lane>>()
+                .add(number)
+        }
+    }
+}
+
+/// The lane that the calling thread used last; one of no heap if there is none.
+#[inline(always)]
+pub fn used_last() -> &'static Lane {
+    // SAFETY: a thread's word leads to zeros as long as a lane, or to a live lane of its own, which it
+    // alone frees.
+    unsafe { &*(host::thread_word() as *const Lane) }
+}
+
+/// The calling thread's lane of the heap whose handle `handle` is, any bit pattern, if that is the
+/// one it used last, or the one it used last of those that share its place.
+#[inline(always)]
+pub fn at_once(handle: usize) -> Option<&'static Lane> {
+    let last = used_last();
+    if last.handle.load(Ordering::Relaxed) == handle {
+        // A handle of 0 may lead here: that lane has nothing and has room for nothing.
+        return Some(last);
+    }
+    // SAFETY: a lane's table lives as long as the lane; a place leads to a live lane of this thread's.
+    let lane = unsafe { last.table.get().as_ref()?.place(handle).get().as_ref() }?;
+    if lane.handle.load(Ordering::Relaxed) != handle {
+        return None;
+    }
+    host::set_thread_word(ptr::from_ref(lane) as usize);
+    Some(lane)
+}
+
+/// Guards every heap's list of lanes, and keeps heaps with lanes alive for threads that are ending.
+/// Taken before any lock but none held.
+static ALL: ForkLock = ForkLock::new();
+
+/// Runs `work` while no heap's list of lanes changes and no heap that has lanes is destroyed.
+pub fn while_still<R>(work: impl FnOnce() -> R) -> R {
+    ALL.enter();
+    let result = work();
+    ALL.leave();
+    result
+}
+
+/// Puts `lane` in front of its heap's list.
+///
+/// # Safety
+/// 1. The lane is live, in no list, and its heap lives.
+pub unsafe fn enlist(list: &AtomicPtr<Lane>, lane: &Lane) {
+    while_still(|| {
+        let first = list.load(Ordering::Relaxed);
+        lane.next_in_heap.set(first);
+        lane.previous_in_heap.set(ptr::null_mut());
+        // SAFETY: listed lanes are live.
+        if let Some(first) = unsafe { first.as_ref() } {
+            first.previous_in_heap.set(ptr::from_ref(lane).cast_mut());
+        }
+        list.store(ptr::from_ref(lane).cast_mut(), Ordering::Relaxed);
+    });
+}
+
+/// Takes `lane` out of its heap's list.
+///
+/// # Safety
+/// 1. The lane is in the list, inside [`while_still`].
+pub unsafe fn strike(list: &AtomicPtr<Lane>, lane: &Lane) {
+    let (next, previous) = (lane.next_in_heap.get(), lane.previous_in_heap.get());
+    // SAFETY: listed lanes are live.
+    unsafe {
+        if let Some(next) = next.as_ref() {
+            next.previous_in_heap.set(previous);
+        }
+        match previous.as_ref() {
+            Some(previous) => previous.next_in_heap.set(next),
+            None => list.store(next, Ordering::Relaxed),
+        }
+    }
+}
+
+/// Takes the handles of a heap's lanes away: no thread finds one of them any more, and to a call
+/// without a handle they have nothing to give. What they keep goes with the heap.
+///
+/// # Safety
+/// 1. Nobody uses the heap any more.
+pub unsafe fn forget(list: &AtomicPtr<Lane>) {
+    if list.load(Ordering::Relaxed).is_null() {
+        return;
+    }
+    while_still(|| {
+        let mut at = list.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: listed lanes are live, and stay so: their threads free only lanes without a handle
+        // outside this lock, and this one loses its own last.
+        while let Some(lane) = unsafe { at.as_ref() } {
+            at = lane.next_in_heap.get();
+            for (_, stack) in lane.all_stacks() {
+                stack.close();
+            }
+            // Release pairs with the Acquire of the thread that frees the lane.
+            lane.handle.store(0, Ordering::Release);
+        }
+    });
+}
+
+/// Takes the lock of all lanes for a fork.
+pub fn enter_for_fork() {
+    ALL.enter();
+}
+
+/// Gives it back, in parent and child.
+pub fn leave_after_fork() {
+    ALL.leave();
+}
+
+#[cfg(all(test, feature = "os"))]
+mod tests {
+    use super::*;
+    use crate::slab::Slab;
+
+    fn kept(user: usize) -> Kept {
+        let side = Slab::side(NonNull::dangling(), false, 0);
+        Kept { user, side }
+    }
+
+    #[test]
+    fn freed_slots_are_handed_out_once_the_others_are_gone_the_last_one_first() {
+        // SAFETY: zero bytes are an empty stack.
+        let stack: Stack = unsafe { mem::zeroed() };
+        assert!(stack.top().is_none() && !stack.push(kept(1)) && !stack.turn());
+        for capacity in [3, 7] {
+            assert!(stack.grow(capacity));
+            for round in 0..3 {
+                assert_eq!(stack.capacity(), capacity);
+                for user in 1..=capacity {
+                    assert!(stack.push(kept(round + user)));
+                }
+                assert!(!stack.push(kept(9)) && stack.top().is_none());
+                assert!(stack.turn() && !stack.turn());
+                for user in (1..=capacity).rev() {
+                    assert_eq!(stack.top().unwrap().user, round + user);
+                    stack.take_top();
+                }
+                assert!(stack.top().is_none());
+            }
+        }
+        assert!(stack.push(kept(5)) && stack.push(kept(6)));
+        assert_eq!((stack.freed().count, stack.ready().count), (2, 0));
+        stack.drop_oldest_freed(1);
+        assert_eq!(stack.freed().count, 1);
+        // SAFETY: (1) the stack is ours and not used any more.
+        unsafe { stack.discard() };
+    }
+}
