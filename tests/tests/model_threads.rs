@@ -111,10 +111,15 @@ fn blocks_wander_between_threads() {
         let places: Vec<_> = (0..PLACES).map(|_| Mutex::new(None)).collect();
         let largest = if shape.growable { 0x14_0000 } else { 0x4_0000 };
         thread::scope(|scope| {
+            let mut threads = Vec::new();
             for thread in 0..THREADS as u8 {
                 let places = &places;
-                scope.spawn(move || work(heap, places, thread, largest));
+                threads.push(scope.spawn(move || work(heap, places, thread, largest)));
             }
+            // The scope's own end does not wait for what a thread does at its end.
+            threads
+                .into_iter()
+                .for_each(|thread| thread.join().expect("it did not fail"));
         });
         for place in places {
             if let Some(block) = place.into_inner().expect("no thread failed") {

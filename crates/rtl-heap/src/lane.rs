@@ -6,11 +6,11 @@
 //! batches (`frontend::exchange`).
 //!
 //! A kept slot's entry carries its lane's mark (INV-LANE). When two threads free one slot at the same
-//! time both keep it, but only one of their marks remains, and the other lane finds a foreign mark on
-//! the slot before it hands it out again: it is never handed out twice.
+//! time both keep it, but only one of their marks remains: the other lane finds a foreign mark on the
+//! slot before it hands it out, reports it and lets go of it.
 //!
-//! A thread finds its lanes in a table of its own, by the heap's handle. A lane of a destroyed heap
-//! has no handle, so that it is not found, and is freed when its thread comes across it.
+//! A thread finds its lanes in a table of its own, by the heap's handle, the one it used last at once.
+//! A lane of a destroyed heap is not found, and is freed when its thread comes across it.
 
 use core::cell::Cell;
 use core::mem;
@@ -21,7 +21,7 @@ use crate::buckets::{self, COUNT};
 use crate::fork_lock::ForkLock;
 use crate::host;
 use crate::metadata;
-use crate::slab::{Marks, Side};
+use crate::side::{Marks, Side};
 use crate::units::{ALLOCATION_GRANULARITY, Granules};
 
 /// A kept slot.
@@ -118,12 +118,6 @@ impl Stack {
         // SAFETY: the half is so long.
         self.freed_end.set(unsafe { room.add(capacity) });
         true
-    }
-
-    /// Leaves nothing to hand out and no room: what it keeps is nobody's any more.
-    fn close(&self) {
-        self.ready.set(self.ready_start.get());
-        self.freed.set(self.freed_end.get());
     }
 
     /// The slots to hand out.
@@ -230,7 +224,7 @@ const FIRST: usize = Granules::MIN_BLOCK.0 as usize;
 /// The header is as long as two stacks, so that the stack of bucket `n` is `n` stacks from the lane.
 #[repr(C)]
 pub struct Lane {
-    /// Handle of its heap; 0 when that was destroyed, and then it keeps nothing.
+    /// Handle of its heap; what nobody can guess while the heap is hidden or when it was destroyed.
     pub handle: AtomicUsize,
     /// What the entries of its slots say, in narrow slabs and in wide ones: it tells them from those
     /// of other lanes.
@@ -239,8 +233,8 @@ pub struct Lane {
     pub table: Cell<*mut Table>,
     /// Stacks of wide buckets; null until one is needed.
     wide: Cell<*mut WideStacks>,
-    /// Its heap's record, while it has a handle.
-    pub heap: usize,
+    /// Its heap's record; 0 when that was destroyed.
+    pub heap: AtomicUsize,
     /// Next of the same place in the thread's table.
     pub next_in_place: Cell<*mut Lane>,
     /// Next of its heap's lanes. Guarded by the lock of all lanes.
@@ -395,7 +389,7 @@ pub fn used_last() -> &'static Lane {
 pub fn at_once(handle: usize) -> Option<&'static Lane> {
     let last = used_last();
     if last.handle.load(Ordering::Relaxed) == handle {
-        // A handle of 0 may lead here: that lane has nothing and has room for nothing.
+        // A handle of 0 may lead to a lane of no heap, which has nothing and has room for nothing.
         return Some(last);
     }
     // SAFETY: a lane's table lives as long as the lane; a place leads to a live lane of this thread's.
@@ -454,8 +448,33 @@ pub unsafe fn strike(list: &AtomicPtr<Lane>, lane: &Lane) {
     }
 }
 
-/// Takes the handles of a heap's lanes away: no thread finds one of them any more, and to a call
-/// without a handle they have nothing to give. What they keep goes with the heap.
+/// A handle for lanes that no call shall find: any other value could be what a caller passes.
+fn nobodys_handle() -> usize {
+    static HANDLE: AtomicUsize = AtomicUsize::new(0);
+    if HANDLE.load(Ordering::Relaxed) == 0 {
+        // Odd, as no heap's handle, and not all ones, as what wide slabs say.
+        let drawn = host::random_word() as usize >> 1 | 1;
+        let _ = HANDLE.compare_exchange(0, drawn, Ordering::Relaxed, Ordering::Relaxed);
+    }
+    HANDLE.load(Ordering::Relaxed)
+}
+
+/// Has no call find a heap's lanes for as long as the heap is hidden itself, or lets calls with `handle`
+/// find them again.
+pub fn hide(list: &AtomicPtr<Lane>, hidden: bool, handle: usize) {
+    let handle = if hidden { nobodys_handle() } else { handle };
+    while_still(|| {
+        let mut at = list.load(Ordering::Relaxed);
+        // SAFETY: listed lanes are live.
+        while let Some(lane) = unsafe { at.as_ref() } {
+            at = lane.next_in_heap.get();
+            lane.handle.store(handle, Ordering::Relaxed);
+        }
+    });
+}
+
+/// Has no call find a heap's lanes any more. What they keep goes with the heap, they themselves when
+/// their threads come across them.
 ///
 /// # Safety
 /// 1. Nobody uses the heap any more.
@@ -463,17 +482,15 @@ pub unsafe fn forget(list: &AtomicPtr<Lane>) {
     if list.load(Ordering::Relaxed).is_null() {
         return;
     }
+    let handle = nobodys_handle();
     while_still(|| {
         let mut at = list.swap(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: listed lanes are live, and stay so: their threads free only lanes without a handle
-        // outside this lock, and this one loses its own last.
+        // SAFETY: listed lanes are live until they have no heap.
         while let Some(lane) = unsafe { at.as_ref() } {
             at = lane.next_in_heap.get();
-            for (_, stack) in lane.all_stacks() {
-                stack.close();
-            }
-            // Release pairs with the Acquire of the thread that frees the lane.
-            lane.handle.store(0, Ordering::Release);
+            lane.handle.store(handle, Ordering::Relaxed);
+            // The last touch. Release pairs with the Acquire of the thread that frees the lane.
+            lane.heap.store(0, Ordering::Release);
         }
     });
 }
@@ -491,11 +508,12 @@ pub fn leave_after_fork() {
 #[cfg(all(test, feature = "os"))]
 mod tests {
     use super::*;
-    use crate::slab::Slab;
 
     fn kept(user: usize) -> Kept {
-        let side = Slab::side(NonNull::dangling(), false, 0);
-        Kept { user, side }
+        Kept {
+            user,
+            side: Side::NONE,
+        }
     }
 
     #[test]

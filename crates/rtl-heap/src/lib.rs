@@ -67,6 +67,7 @@ mod pattern;
 mod raw_lock;
 mod regions;
 pub mod report;
+mod side;
 mod slab;
 mod slab_map;
 mod stack_database;

@@ -14,11 +14,12 @@
 //! worst another slab's, never anything else.
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::buckets;
 use crate::metadata;
 use crate::regions::Region;
+use crate::side::Side;
 use crate::units::{GRANULE, Granules};
 
 /// The record of a slab, in the metadata pool, the side array right behind it.
@@ -60,97 +61,6 @@ pub struct Slab {
 
 /// The largest slab: up to here one multiplication divides an offset by any stride ([`Slab::slot_at`]).
 pub const LARGEST_SLAB: usize = 0x2_0000;
-
-/// What a side entry says of a slot that is in no thread's hands and no caller's.
-const FREE: u32 = 0;
-
-/// Address of a slot's side entry.
-#[derive(Clone, Copy)]
-pub struct Side(usize);
-
-/// What the entries of slots that one keeper has say, in narrow slabs and in wide ones.
-#[derive(Clone, Copy)]
-pub struct Marks {
-    narrow: u8,
-    wide: u16,
-}
-
-impl Marks {
-    /// How many keepers entries can tell apart.
-    const KEEPERS: u32 = 192;
-
-    /// The marks of keeper `number`. Number 0 is for threads that have no lane; the others share what
-    /// is left.
-    pub const fn of_keeper(number: u32) -> Marks {
-        let number = if number == 0 {
-            0
-        } else {
-            1 + (number - 1) % (Marks::KEEPERS - 1)
-        };
-        Marks {
-            narrow: (Side::kept_from(false) + number) as u8,
-            wide: (Side::kept_from(true) + number) as u16,
-        }
-    }
-
-    /// The one for narrow or for wide slabs.
-    #[inline(always)]
-    pub const fn of(self, wide: bool) -> u32 {
-        if wide {
-            self.wide as u32
-        } else {
-            self.narrow as u32
-        }
-    }
-}
-
-impl Side {
-    /// No entry.
-    pub const NONE: Side = Side(0);
-
-    /// Below this an entry is free, or busy and says how many bytes of its slot were not asked for;
-    /// from here on it is kept, and says by whom.
-    const fn kept_from(wide: bool) -> u32 {
-        if wide { 0x4000 } else { 64 }
-    }
-
-    /// What the entry says. Entries are read and written like plain memory; who may do so when is
-    /// said at [`Slab`].
-    #[inline(always)]
-    pub fn load(self, wide: bool) -> u32 {
-        // SAFETY: a `Side` is only made for an entry of a slab's side array, which stays mapped.
-        unsafe {
-            if wide {
-                (*(self.0 as *const AtomicU16))
-                    .load(Ordering::Relaxed)
-                    .into()
-            } else {
-                (*(self.0 as *const AtomicU8))
-                    .load(Ordering::Relaxed)
-                    .into()
-            }
-        }
-    }
-
-    /// Says something else.
-    #[inline(always)]
-    pub fn store(self, wide: bool, value: u32) {
-        // SAFETY: as for `load`.
-        unsafe {
-            if wide {
-                (*(self.0 as *const AtomicU16)).store(value as u16, Ordering::Relaxed);
-            } else {
-                (*(self.0 as *const AtomicU8)).store(value as u8, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Whether an entry that says `value` is a caller's.
-    #[inline(always)]
-    pub const fn is_busy(wide: bool, value: u32) -> bool {
-        value.wrapping_sub(1) < Side::kept_from(wide) - 1
-    }
-}
 
 impl Slab {
     fn record_bytes(slots: u32, wide: bool) -> usize {
@@ -274,7 +184,7 @@ impl Slab {
     #[inline(always)]
     pub fn side(slab: NonNull<Slab>, wide: bool, slot: u32) -> Side {
         let entries = slab.as_ptr() as usize + size_of::<Slab>();
-        Side(entries + slot as usize * if wide { 2 } else { 1 })
+        Side::at(entries + slot as usize * if wide { 2 } else { 1 })
     }
 
     /// Bytes a busy slot's caller asked for; `None` for another slot.
@@ -286,8 +196,8 @@ impl Slab {
         // SAFETY: (1): records stay readable.
         let record = unsafe { slab.as_ref() };
         let wide = record.is_wide();
-        let value = Slab::side(slab, wide, slot).load(wide);
-        Side::is_busy(wide, value).then(|| (record.stride - value) as usize)
+        let unused = Slab::side(slab, wide, slot).unused(wide)?;
+        Some((record.stride - unused) as usize)
     }
 
     /// Whether a slot is free: no thread keeps it and no caller has it.
@@ -297,10 +207,10 @@ impl Slab {
     pub unsafe fn is_free(slab: NonNull<Slab>, slot: u32) -> bool {
         // SAFETY: (1): records stay readable.
         let wide = unsafe { slab.as_ref() }.is_wide();
-        Slab::side(slab, wide, slot).load(wide) == FREE
+        Slab::side(slab, wide, slot).is_free(wide)
     }
 
-    /// Takes the lowest free slot; its entry says `mark` then.
+    /// Takes the lowest free slot, to be kept under `mark`.
     ///
     /// # Safety
     /// 1. The slab has a free slot, and its bucket's lock is held.
@@ -310,29 +220,32 @@ impl Slab {
         let record = unsafe { &mut *slab.as_ptr() };
         let wide = record.is_wide();
         let mut slot = record.lowest;
-        let mut side = Slab::side(slab, wide, slot);
-        while side.load(wide) != FREE {
+        while !Slab::side(slab, wide, slot).is_free(wide) {
             slot += 1;
-            side = Slab::side(slab, wide, slot);
         }
         record.lowest = slot + 1;
         record.free -= 1;
-        side.store(wide, mark);
+        let side = Slab::side(slab, wide, slot);
+        side.keep(wide, mark);
         (record.address_of(slot), side)
     }
 
-    /// Makes a kept slot free.
+    /// Makes a slot that is kept under `mark` free. False, and nothing done, if it is kept under another
+    /// mark or not at all.
     ///
     /// # Safety
-    /// 1. The caller keeps `slot`, one of the slab's, and its bucket's lock is held.
+    /// 1. `slot` is one of the slab's, and its bucket's lock is held.
     #[inline]
-    pub unsafe fn give_back(slab: NonNull<Slab>, slot: u32) {
+    pub unsafe fn give_back(slab: NonNull<Slab>, slot: u32, mark: u32) -> bool {
         // SAFETY: (1).
         let record = unsafe { &mut *slab.as_ptr() };
         let wide = record.is_wide();
-        Slab::side(slab, wide, slot).store(wide, FREE);
+        if !Slab::side(slab, wide, slot).give_back(wide, mark) {
+            return false;
+        }
         record.free += 1;
         record.lowest = record.lowest.min(slot);
+        true
     }
 }
 
@@ -362,10 +275,11 @@ mod tests {
             assert_eq!(slab.as_ref().slot_at(second + 16), None);
             assert_eq!(slab.as_ref().slot_at(0x10_0000 + 85 * 48), None);
             assert_eq!(Slab::requested(slab, 0), None);
-            side.store(false, 48 - 40);
+            assert!(side.hand_out(false, 77, 48 - 40));
             assert_eq!(Slab::requested(slab, 0), Some(40));
             assert_eq!(slab.as_ref().free, 83);
-            Slab::give_back(slab, 0);
+            side.keep(false, 77);
+            assert!(!Slab::give_back(slab, 0, 78) && Slab::give_back(slab, 0, 77));
             assert_eq!(Slab::requested(slab, 0), None);
             assert!(Slab::is_free(slab, 0) && !Slab::is_free(slab, 1));
             assert_eq!(Slab::take(slab, 77).0, first);

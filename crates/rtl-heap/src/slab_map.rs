@@ -5,7 +5,7 @@
 //! their part of the address space, and stay.
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use rtl_platform::vm::Protection;
 
@@ -14,66 +14,88 @@ use crate::system_vm::system_vm;
 use crate::units::{ADDRESS_BITS, PAGE};
 
 const PAGE_SHIFT: u32 = PAGE.ilog2();
-/// Entries of a table: 2 GiB of address space on 64-bit, 128 MiB on 32-bit.
-const TABLE_BITS: u32 = if ADDRESS_BITS == 32 { 15 } else { 19 };
+/// Entries of a table: 128 MiB of address space.
+const TABLE_BITS: u32 = 15;
 const TABLE_LENGTH: usize = 1 << TABLE_BITS;
-const ROOT_LENGTH: usize = 1 << (ADDRESS_BITS - PAGE_SHIFT - TABLE_BITS);
+/// Places in the root. Parts of the address space that are 2 TiB apart share one; the first to have a
+/// slab has it, and the others have none.
+const ROOT_BITS: u32 = if ADDRESS_BITS == 32 { 5 } else { 14 };
+const ROOT_LENGTH: usize = 1 << ROOT_BITS;
 
 type Table = [AtomicUsize; TABLE_LENGTH];
 
 static ROOT: [AtomicPtr<Table>; ROOT_LENGTH] =
     [const { AtomicPtr::new(ptr::null_mut()) }; ROOT_LENGTH];
+/// Per place, the number of the part of the address space that has it, plus one.
+static PARTS: [AtomicU32; ROOT_LENGTH] = [const { AtomicU32::new(0) }; ROOT_LENGTH];
 /// Serialises the making of tables; nothing else takes a lock.
 static CHANGES: ForkLock = ForkLock::new();
 
-/// The place in the root for `address`, any bit pattern: addresses beyond user space share the places
-/// of others.
+/// The number of the place in the root for `address`, any bit pattern.
 #[inline(always)]
-fn place(address: usize) -> &'static AtomicPtr<Table> {
-    &ROOT[address >> (PAGE_SHIFT + TABLE_BITS) & (ROOT_LENGTH - 1)]
+const fn place(address: usize) -> usize {
+    address >> (PAGE_SHIFT + TABLE_BITS) & (ROOT_LENGTH - 1)
 }
 
-/// Address of the record of the slab that owns the page of `address`, 0 for none. For an address
-/// beyond user space it may be any slab's: who asks checks that the slab holds the address.
+/// What [`PARTS`] says where the place belongs to the part of `address`.
+const fn part(address: usize) -> u32 {
+    (address >> (PAGE_SHIFT + TABLE_BITS)) as u32 + 1
+}
+
+/// Address of the record of the slab that owns the page of `address`, 0 for none. It may be a slab
+/// elsewhere that shares the place: who asks checks that the slab holds the address.
 #[inline(always)]
 pub fn at(address: usize) -> usize {
     // Acquire pairs with the Release in `make_room`.
     // SAFETY: tables are made whole before they are published, and never unmapped.
-    match unsafe { place(address).load(Ordering::Acquire).as_ref() } {
+    match unsafe { ROOT[place(address)].load(Ordering::Acquire).as_ref() } {
         // Acquire pairs with the Release in `set`: the slab is complete.
         Some(table) => table[address / PAGE & (TABLE_LENGTH - 1)].load(Ordering::Acquire),
         None => 0,
     }
 }
 
-/// Makes sure that [`set`] has entries for `address..address + bytes`. False without memory.
+/// Makes sure that [`set`] has entries for `address..address + bytes`. False without memory, and where
+/// another part of the address space has the place.
 pub fn make_room(address: usize, bytes: usize) -> bool {
     [address, address + bytes - 1].into_iter().all(|address| {
         CHANGES.enter();
-        let place = place(address);
-        let mut made = !place.load(Ordering::Relaxed).is_null();
-        if !made && let Some(vm) = system_vm() {
-            let size = size_of::<Table>();
-            if let Ok(memory) = vm.reserve_and_commit(size, size, Protection::ReadWrite, None) {
-                // Release pairs with the Acquire in `at`. Zero pages are entries of no slab.
-                place.store(memory.as_ptr().cast(), Ordering::Release);
-                made = true;
-            }
-        }
+        let made = make_table(address);
         CHANGES.leave();
         made
     })
 }
 
+/// With the lock held.
+fn make_table(address: usize) -> bool {
+    let place = place(address);
+    let has_it = PARTS[place].load(Ordering::Relaxed);
+    if has_it != 0 {
+        return has_it == part(address);
+    }
+    let Some(vm) = system_vm() else { return false };
+    let size = size_of::<Table>();
+    let Ok(memory) = vm.reserve_and_commit(size, size, Protection::ReadWrite, None) else {
+        return false;
+    };
+    // Release pairs with the Acquire in `at`. Zero pages are entries of no slab.
+    ROOT[place].store(memory.as_ptr().cast(), Ordering::Release);
+    PARTS[place].store(part(address), Ordering::Relaxed);
+    true
+}
+
 /// Names the slab whose record is at `slab` as the owner of the pages of `address..address + bytes`,
 /// 0 for none. The pages are the caller's; where there is no room for entries there are none to make.
 pub fn set(address: usize, bytes: usize, slab: usize) {
-    for number in address / PAGE..=(address + bytes - 1) / PAGE {
-        let place = place(number * PAGE);
+    for page in (address / PAGE..=(address + bytes - 1) / PAGE).map(|number| number * PAGE) {
+        // Relaxed: who made room for these pages sees that it did.
+        if PARTS[place(page)].load(Ordering::Relaxed) != part(page) {
+            continue;
+        }
         // SAFETY: as in `at`.
-        if let Some(table) = unsafe { place.load(Ordering::Relaxed).as_ref() } {
+        if let Some(table) = unsafe { ROOT[place(page)].load(Ordering::Relaxed).as_ref() } {
             // Release pairs with the Acquire in `at`.
-            table[number & (TABLE_LENGTH - 1)].store(slab, Ordering::Release);
+            table[page / PAGE & (TABLE_LENGTH - 1)].store(slab, Ordering::Release);
         }
     }
 }
@@ -86,4 +108,26 @@ pub fn enter_for_fork() {
 /// Gives it back, in parent and child.
 pub fn leave_after_fork() {
     CHANGES.leave();
+}
+
+#[cfg(all(test, feature = "os"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_shares_its_place_with_another_has_no_room_and_erases_nothing() {
+        const HERE: usize = 0x10_0000;
+        assert!(make_room(HERE, PAGE));
+        set(HERE, PAGE, 0x40);
+        assert_eq!((at(HERE), at(HERE + PAGE)), (0x40, 0));
+        #[cfg(target_pointer_width = "64")]
+        {
+            let elsewhere = HERE + (ROOT_LENGTH << (PAGE_SHIFT + TABLE_BITS));
+            assert!(!make_room(elsewhere, PAGE));
+            set(elsewhere, PAGE, 0);
+        }
+        assert_eq!(at(HERE), 0x40);
+        set(HERE, PAGE, 0);
+        assert_eq!(at(HERE), 0);
+    }
 }

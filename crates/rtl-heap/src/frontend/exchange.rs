@@ -15,6 +15,8 @@ const FIRST_CAPACITY: usize = 7;
 /// Neither half comes to hold more bytes than this, or more slots than that.
 const KEPT_BYTES: usize = 0x1_0000;
 const MOST_KEPT: usize = 1023;
+/// A lane takes no more bytes at once than so many times the slots that it has room for.
+const BYTES_PER_PLACE: usize = 1024;
 
 /// Takes up to `count` slots of bucket `index` from its slabs, in rising order, with entries that say
 /// `mark`, and stores them at `into`. Returns how many it took: none only without memory.
@@ -97,7 +99,6 @@ pub unsafe fn give_back(
     count: u32,
 ) -> Option<usize> {
     let bucket = &front.buckets[index as usize];
-    let wide = buckets::is_wide(index);
     let mut foreign = None;
     bucket.lock.enter();
     // SAFETY: the lock is held.
@@ -105,12 +106,10 @@ pub unsafe fn give_back(
     for number in 0..count {
         // SAFETY: (1).
         let kept = unsafe { from.add(number as usize).read() };
-        if kept.side.load(wide) != mark {
-            foreign = Some(kept.user);
-            continue;
-        }
         // SAFETY: (1): it lies in a slab that is live as long as it is not free; the lock is held.
-        unsafe { return_slot(state, kept.user) };
+        if !unsafe { return_slot(state, kept.user, mark) } {
+            foreign = Some(kept.user);
+        }
     }
     let surplus = state.idle_slabs > supply::IDLE_KEPT;
     bucket.lock.leave();
@@ -121,18 +120,18 @@ pub unsafe fn give_back(
 }
 
 /// # Safety
-/// 1. `user` is a kept slot of the bucket, whose lock is held.
-unsafe fn return_slot(state: &mut BucketState, user: usize) {
+/// 1. `user` is a slot of the bucket, kept by the caller, and the bucket's lock is held.
+unsafe fn return_slot(state: &mut BucketState, user: usize, mark: u32) -> bool {
     // SAFETY: (1).
     unsafe {
         let Some(slab) = NonNull::new(slab_map::at(user) as *mut Slab) else {
-            return;
-        };
-        let Some(slot) = slab.as_ref().slot_at(user) else {
-            return;
+            return false;
         };
         let was_full = slab.as_ref().free == 0;
-        Slab::give_back(slab, slot);
+        let slot = slab.as_ref().slot_at(user);
+        if !slot.is_some_and(|slot| Slab::give_back(slab, slot, mark)) {
+            return false;
+        }
         let idle = slab.as_ref().free == slab.as_ref().slots;
         match (was_full, idle) {
             (true, false) => link(&mut state.partial, slab),
@@ -144,6 +143,7 @@ unsafe fn return_slot(state: &mut BucketState, user: usize) {
             state.idle_slabs += 1;
         }
     }
+    true
 }
 
 /// Makes room in `stack` for twice as many slots, as far as a lane may keep them. False, and nothing
@@ -174,7 +174,9 @@ pub fn refill(
         return true;
     }
     grow(stack, slot_size);
-    let (into, count) = (stack.ready_room(), stack.capacity());
+    // Fewer of large slots, lest threads that come and go spread over more pages than they need.
+    let most = (stack.capacity() * BYTES_PER_PLACE / slot_size.bytes()).max(1);
+    let (into, count) = (stack.ready_room(), stack.capacity().min(most));
     if count == 0 {
         return false;
     }

@@ -11,7 +11,7 @@ use crate::heap::Heap;
 use crate::host;
 use crate::lane::{self, Lane, Table};
 use crate::metadata;
-use crate::slab::Marks;
+use crate::side::Marks;
 
 /// Places of a thread's first table.
 const FIRST_PLACES: usize = 8;
@@ -76,7 +76,9 @@ fn make(heap: &Heap, front: &Frontend) -> Option<&'static Lane> {
         (*record.as_ptr())
             .handle
             .store(heap.handle, Ordering::Relaxed);
-        (*record.as_ptr()).heap = heap.record();
+        (*record.as_ptr())
+            .heap
+            .store(heap.record(), Ordering::Relaxed);
         (*record.as_ptr()).marks = Marks::of_keeper(number);
         record.as_ref()
     };
@@ -105,7 +107,7 @@ fn table_with_room() -> Option<NonNull<Table>> {
         let mut link: &Cell<*mut Lane> = place;
         // SAFETY: as in `find`.
         while let Some(lane) = unsafe { link.get().as_ref() } {
-            if lane.handle.load(Ordering::Acquire) == 0 {
+            if lane.heap.load(Ordering::Acquire) == 0 {
                 link.set(lane.next_in_place.get());
                 // SAFETY: (1) nothing leads to it any more.
                 unsafe { Lane::destroy(NonNull::from(lane)) };
@@ -175,15 +177,15 @@ fn retire() {
     let mut foreign = None;
     lane::while_still(|| {
         lanes(&mut |lane| {
-            if lane.handle.load(Ordering::Relaxed) == 0 {
+            // SAFETY: a heap takes its name out of its lanes before it goes, which waits for us.
+            let heap = lane.heap.load(Ordering::Relaxed) as *const Heap;
+            let Some(heap) = (unsafe { heap.as_ref() }) else {
                 return;
-            }
-            // SAFETY: a heap takes its lanes' handles away before it goes, which waits for us.
-            let heap = unsafe { &*(lane.heap as *const Heap) };
+            };
             if let Some(front) = heap.frontend() {
                 let found = exchange::empty(heap, front, lane);
                 foreign = foreign.or(found.map(|address| (heap.handle, address)));
-                // SAFETY: (1) a lane with a handle is in its heap's list.
+                // SAFETY: (1) a lane that has a heap is in its list.
                 unsafe { lane::strike(&front.lanes, lane) };
             }
         });

@@ -11,7 +11,8 @@ use crate::frontend::{exchange, lanes};
 use crate::heap::Heap;
 use crate::hooks;
 use crate::lane::{self, Kept, Lane, Stack};
-use crate::slab::{Marks, Side, Slab};
+use crate::side::{Marks, Side};
+use crate::slab::Slab;
 use crate::slab_map;
 use crate::units::{GRANULE, Granules};
 
@@ -20,11 +21,10 @@ use crate::units::{GRANULE, Granules};
 #[inline(always)]
 fn take_top(lane: &Lane, stack: &Stack, unused: usize, wide: bool) -> Option<NonNull<u8>> {
     let kept = stack.top()?;
-    if kept.side.load(wide) != lane.mark(wide) {
+    if !kept.side.hand_out(wide, lane.mark(wide), unused) {
         return None;
     }
     stack.take_top();
-    kept.side.store(wide, unused as u32);
     // SAFETY: no slot lies at the start of the address space.
     Some(unsafe { NonNull::new_unchecked(kept.user as *mut u8) })
 }
@@ -94,7 +94,7 @@ pub unsafe fn free_into_lane(heap: usize, pointer: usize, wide: bool) -> Freed {
         return Freed::Not;
     };
     let side = Slab::side(slab, wide, slot);
-    if !Side::is_busy(wide, side.load(wide)) {
+    if side.unused(wide).is_none() {
         return Freed::Not;
     }
     match put(
@@ -121,7 +121,7 @@ fn put(lane: &Lane, index: u32, kept: Kept, wide: bool) -> bool {
     };
     let has_room = stack.is_some_and(|stack| stack.push(kept));
     if has_room {
-        kept.side.store(wide, lane.mark(wide));
+        kept.side.keep(wide, lane.mark(wide));
     }
     has_room
 }
@@ -137,14 +137,11 @@ pub fn allocate(
 ) -> Option<NonNull<u8>> {
     let front = heap.frontend()?;
     let (index, slot_size) = front.active(granules)?;
-    let kept = match lanes::of(heap, front) {
-        Some(lane) => pop(heap, front, lane, (index, slot_size)),
-        None => None,
-    }
-    .or_else(|| take_one(heap, front, (index, slot_size)))?;
-    let wide = buckets::is_wide(index);
-    kept.side.store(wide, (slot_size.bytes() - size) as u32);
-    let user = kept.user as *mut u8;
+    let unused = slot_size.bytes() - size;
+    let user = lanes::of(heap, front)
+        .and_then(|lane| pop(heap, front, lane, (index, slot_size), unused))
+        .or_else(|| take_one(heap, front, (index, slot_size), unused))?;
+    let user = user as *mut u8;
     if flags.contains(HeapFlags::ZERO_MEMORY) {
         // SAFETY: the slot is ours, and `size` bytes of it are the user's.
         unsafe { user.write_bytes(0, size) };
@@ -154,7 +151,13 @@ pub fn allocate(
 
 /// The slot on top of a lane's stack, which is filled if it is empty.
 #[inline]
-fn pop(heap: &Heap, front: &Frontend, lane: &Lane, bucket: (u32, Granules)) -> Option<Kept> {
+fn pop(
+    heap: &Heap,
+    front: &Frontend,
+    lane: &Lane,
+    bucket: (u32, Granules),
+    unused: usize,
+) -> Option<usize> {
     let wide = buckets::is_wide(bucket.0);
     loop {
         let stack = lane.stack(bucket.0 as usize);
@@ -165,8 +168,8 @@ fn pop(heap: &Heap, front: &Frontend, lane: &Lane, bucket: (u32, Granules)) -> O
             continue;
         };
         stack.take_top();
-        if kept.side.load(wide) == lane.mark(wide) {
-            return Some(kept);
+        if kept.side.hand_out(wide, lane.mark(wide), unused) {
+            return Some(kept.user);
         }
         report_freed_twice(heap.handle, kept.user);
     }
@@ -178,13 +181,23 @@ fn no_lane(wide: bool) -> u32 {
 }
 
 /// A slot for a thread without a lane.
-fn take_one(heap: &Heap, front: &Frontend, bucket: (u32, Granules)) -> Option<Kept> {
+fn take_one(
+    heap: &Heap,
+    front: &Frontend,
+    bucket: (u32, Granules),
+    unused: usize,
+) -> Option<usize> {
     let mut kept = MaybeUninit::<Kept>::uninit();
-    let mark = no_lane(buckets::is_wide(bucket.0));
+    let wide = buckets::is_wide(bucket.0);
+    let mark = no_lane(wide);
     // SAFETY: (1) there is room for one.
     let taken = unsafe { exchange::take(heap, front, bucket, mark, kept.as_mut_ptr(), 1) };
-    // SAFETY: it was written if one was taken.
-    (taken == 1).then(|| unsafe { kept.assume_init() })
+    if taken == 0 {
+        return None;
+    }
+    // SAFETY: it was just written.
+    let kept = unsafe { kept.assume_init() };
+    kept.side.hand_out(wide, mark, unused).then_some(kept.user)
 }
 
 /// A slot that its caller has not freed.
@@ -208,16 +221,13 @@ fn find(handle: usize, pointer: usize) -> Option<Result<Busy, FailureKind>> {
     };
     let wide = record.is_wide();
     let side = Slab::side(slab, wide, slot);
-    let value = side.load(wide);
-    Some(if Side::is_busy(wide, value) {
-        let requested = (record.stride - value) as usize;
-        Ok(Busy {
+    Some(match side.unused(wide) {
+        Some(unused) => Ok(Busy {
             slab,
             side,
-            requested,
-        })
-    } else {
-        Err(FailureKind::BlockNotBusy)
+            requested: (record.stride - unused) as usize,
+        }),
+        None => Err(FailureKind::BlockNotBusy),
     })
 }
 
@@ -274,7 +284,7 @@ fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) {
         }
     }
     let mark = no_lane(wide);
-    kept.side.store(wide, mark);
+    kept.side.keep(wide, mark);
     // SAFETY: (1) the slot is kept by this thread alone.
     unsafe { exchange::give_back(heap, front, index, mark, &raw const kept, 1) };
 }

@@ -8,6 +8,7 @@ use rtl_platform::vm::Protection;
 use crate::backend::{park, segment};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
+use crate::lane;
 use crate::layout;
 use crate::lifecycle::{create, registry};
 use crate::nt::information::give_back;
@@ -111,8 +112,11 @@ unsafe fn protect_listed(heap: &Heap, state: &mut State, read_only: bool) -> Res
     Ok(())
 }
 
-/// Lets calls find the heap by its handle and its segments, or not.
+/// Lets calls find the heap by its handle, its segments and threads' lanes, or not.
 fn publish(heap: &Heap, state: &State, known: bool) {
+    if let Some(front) = heap.frontend() {
+        lane::hide(&front.lanes, !known, heap.handle);
+    }
     let name = if known { heap.record() } else { 0 };
     for region in state.segments.iter() {
         // SAFETY: the caller holds the heap's lock: its segments are live.

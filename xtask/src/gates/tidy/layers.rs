@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["regions"],
     &["block_traces"],
     &["stack_database"],
-    &["bits", "metadata", "slab_map"],
+    &["bits", "metadata", "side", "slab_map"],
     &["global_flags"],
     &[
         "fork_lock",
