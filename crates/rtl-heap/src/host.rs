@@ -28,9 +28,11 @@ mod imp {
     pub fn at_thread_exit(routine: fn()) {
         static ROUTINE: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
+        /// # Safety
+        /// 1. It is called by a thread that [`at_thread_exit`] armed.
         unsafe fn exit(_block: NonNull<ThreadBlock>) {
             let routine = ROUTINE.load(Ordering::Relaxed);
-            // SAFETY: the thread was armed below, after a routine was stored.
+            // SAFETY: (1): armed below, after the routine was stored.
             unsafe { mem::transmute::<*mut (), fn()>(routine)() };
         }
 

@@ -364,7 +364,7 @@ impl Table {
     /// The place for lanes of the heap whose handle `handle` is, any bit pattern.
     #[inline(always)]
     pub fn place(&self, handle: usize) -> &Cell<*mut Lane> {
-        let number = handle / ALLOCATION_GRANULARITY & self.mask;
+        let number = (handle / ALLOCATION_GRANULARITY) & self.mask;
         // SAFETY: the masked number is a place's.
         unsafe {
             &*ptr::from_ref(self)

@@ -50,7 +50,7 @@ pub fn at(address: usize) -> usize {
     // SAFETY: tables are made whole before they are published, and never unmapped.
     match unsafe { ROOT[place(address)].load(Ordering::Acquire).as_ref() } {
         // Acquire pairs with the Release in `set`: the slab is complete.
-        Some(table) => table[address / PAGE & (TABLE_LENGTH - 1)].load(Ordering::Acquire),
+        Some(table) => table[(address / PAGE) & (TABLE_LENGTH - 1)].load(Ordering::Acquire),
         None => 0,
     }
 }
@@ -95,7 +95,7 @@ pub fn set(address: usize, bytes: usize, slab: usize) {
         // SAFETY: as in `at`.
         if let Some(table) = unsafe { ROOT[place(page)].load(Ordering::Relaxed).as_ref() } {
             // Release pairs with the Acquire in `at`.
-            table[page / PAGE & (TABLE_LENGTH - 1)].store(slab, Ordering::Release);
+            table[(page / PAGE) & (TABLE_LENGTH - 1)].store(slab, Ordering::Release);
         }
     }
 }

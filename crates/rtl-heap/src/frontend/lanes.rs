@@ -177,8 +177,8 @@ fn retire() {
     let mut foreign = None;
     lane::while_still(|| {
         lanes(&mut |lane| {
-            // SAFETY: a heap takes its name out of its lanes before it goes, which waits for us.
             let heap = lane.heap.load(Ordering::Relaxed) as *const Heap;
+            // SAFETY: a heap takes its name out of its lanes before it goes, which waits for us.
             let Some(heap) = (unsafe { heap.as_ref() }) else {
                 return;
             };

@@ -297,5 +297,6 @@ pub fn report_freed_twice(heap: usize, address: usize) {
         heap,
         address,
         owner: heap,
+        allocated_by: &[],
     });
 }
