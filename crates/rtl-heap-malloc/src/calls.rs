@@ -5,11 +5,12 @@
 use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 
+use rtl_heap::nt::Freed;
 use rtl_heap::{Accounting, HeapFlags, nt};
 use rtl_platform::{errno, os, process};
 
 use crate::errors::Refusal;
-use crate::heap::process_heap;
+use crate::heap::{heap_so_far, process_heap};
 use crate::statistics;
 
 type Answer = Result<NonNull<u8>, Refusal>;
@@ -27,6 +28,17 @@ const GRANULE: usize = 2 * size_of::<usize>();
 /// C17 7.22.3.4. `malloc(0)` is a block of its own: our choice, and glibc's.
 #[inline]
 pub fn malloc(size: usize) -> *mut u8 {
+    if !statistics::is_counting()
+        && let Some(block) = nt::allocate_at_once(heap_so_far(), HeapFlags::empty(), size)
+    {
+        return block.as_ptr();
+    }
+    malloc_the_long_way(size)
+}
+
+/// [`malloc`], apart from the shortest path.
+#[inline(never)]
+fn malloc_the_long_way(size: usize) -> *mut u8 {
     or_errno(request(size, HeapFlags::empty()))
 }
 
@@ -106,6 +118,20 @@ pub unsafe fn reallocf(block: *mut u8, size: usize) -> *mut u8 {
 /// 1. Nobody uses the block afterwards.
 #[inline]
 pub unsafe fn free(block: *mut u8) {
+    // SAFETY: 1 is the caller's. No heap so far, and null, are in no slab.
+    if unsafe { nt::free_at_once(heap_so_far(), block) } != Freed::Done {
+        // SAFETY: 1 is the caller's.
+        unsafe { free_the_long_way(block) };
+    }
+}
+
+/// [`free`], apart from the shortest path.
+///
+/// # Safety
+///
+/// 1. As [`free`].
+#[inline(never)]
+unsafe fn free_the_long_way(block: *mut u8) {
     if block.is_null() {
         return;
     }

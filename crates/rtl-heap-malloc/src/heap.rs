@@ -15,6 +15,13 @@ static HANDLE: AtomicUsize = AtomicUsize::new(0);
 /// Whether the first request has prepared the process.
 static PREPARED: AtomicBool = AtomicBool::new(false);
 
+/// The process heap; before the first request that was granted one, a handle that is no heap's.
+#[inline]
+pub fn heap_so_far() -> HeapHandle {
+    // Relaxed: who got a block from the heap sees the heap, and no other thread has a lane of it.
+    HeapHandle(HANDLE.load(Ordering::Relaxed))
+}
+
 /// The process heap.
 ///
 /// # Errors

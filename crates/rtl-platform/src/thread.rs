@@ -20,7 +20,7 @@ pub struct ThreadBlock {
     pub last_error: Cell<u32>,
     /// The thread's last NT status, for hosts without one.
     pub last_status: Cell<i32>,
-    /// The heap's own words; zero at first. The first one is [`word`], where that is no variable of
+    /// The heap's own words; zero at first. The first one is [`word()`], where that is no variable of
     /// its own.
     pub words: [Cell<usize>; 8],
     exit: Cell<Option<ExitRoutine>>,
@@ -67,10 +67,10 @@ pub fn id() -> usize {
     sys::id()
 }
 
-/// Zeros: what [`word`] leads to until it is set.
+/// Zeros: what [`word()`] leads to until it is set.
 pub static NOTHING: [usize; 512] = [0; 512];
 
-/// A word of the current thread's own, the address of [`NOTHING`] until [`set_word`]: the quickest
+/// A word of the current thread's own, the address of [`NOTHING`] until [`set_word()`]: the quickest
 /// thing to know of a thread, two instructions where the system allows.
 #[must_use]
 #[inline(always)]
@@ -78,7 +78,7 @@ pub fn word() -> usize {
     word::word()
 }
 
-/// Sets [`word`]. For the heap, and nobody else: there is only one.
+/// Sets [`word()`]. For the heap, and nobody else: there is only one.
 #[inline]
 pub fn set_word(word: usize) {
     word::set_word(word);

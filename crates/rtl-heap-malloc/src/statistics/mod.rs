@@ -16,10 +16,16 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// linker and of early constructors are in the summary too.
 static COUNTING: AtomicBool = AtomicBool::new(true);
 
+/// Whether requests are counted.
+#[inline]
+pub fn is_counting() -> bool {
+    COUNTING.load(Ordering::Relaxed)
+}
+
 /// Notes a request for `size` bytes.
 #[inline]
 pub fn count(size: usize) {
-    if COUNTING.load(Ordering::Relaxed) {
+    if is_counting() {
         note(size);
     }
 }
