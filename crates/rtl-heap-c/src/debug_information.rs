@@ -146,24 +146,69 @@ pub struct RTL_HEAP_ENTRY_REGION {
 }
 
 pin_layout!(
+    RTL_HEAP_ENTRY_REGION,
+    8 / 16,
+    CommittedSize = 0 / 0,
+    FirstBlock = 4 / 8
+);
+
+pin_layout!(
     RTL_HEAP_INFORMATION,
     64 / 88,
+    BaseAddress = 0 / 0,
     Flags = 4 / 8,
+    EntryOverhead = 8 / 12,
+    CreatorBackTraceIndex = 10 / 14,
     BytesAllocated = 12 / 16,
+    BytesCommitted = 16 / 24,
+    NumberOfTags = 20 / 32,
     NumberOfEntries = 24 / 36,
+    NumberOfPseudoTags = 28 / 40,
+    PseudoTagGranularity = 32 / 44,
+    Reserved = 36 / 48,
     Tags = 56 / 72,
     Entries = 60 / 80
 );
-pin_layout!(RTL_HEAP_ENTRY, 16 / 32, Flags = 4 / 8, u = 8 / 16);
-pin_layout!(RTL_PROCESS_HEAPS, 68 / 96, Heaps = 4 / 8);
+pin_layout!(
+    RTL_HEAP_ENTRY,
+    16 / 32,
+    Size = 0 / 0,
+    Flags = 4 / 8,
+    AllocatorBackTraceIndex = 6 / 10,
+    u = 8 / 16
+);
+pin_layout!(
+    RTL_PROCESS_HEAPS,
+    68 / 96,
+    NumberOfHeaps = 0 / 0,
+    Heaps = 4 / 8
+);
 pin_layout!(
     RTL_DEBUG_INFORMATION,
     104 / 208,
+    SectionHandleClient = 0 / 0,
+    ViewBaseClient = 4 / 8,
+    ViewBaseTarget = 8 / 16,
+    ViewBaseDelta = 12 / 24,
+    EventPairClient = 16 / 32,
+    EventPairTarget = 20 / 40,
+    TargetProcessId = 24 / 48,
+    TargetThreadHandle = 28 / 56,
     Flags = 32 / 64,
     OffsetFree = 36 / 72,
+    CommitSize = 40 / 80,
     ViewSize = 44 / 88,
+    Modules = 48 / 96,
+    BackTraces = 52 / 104,
     Heaps = 56 / 112,
-    SpecificHeap = 64 / 128
+    Locks = 60 / 120,
+    SpecificHeap = 64 / 128,
+    TargetProcessHandle = 68 / 136,
+    VerifierOptions = 72 / 144,
+    ProcessHeap = 76 / 152,
+    CriticalSectionHandle = 80 / 160,
+    CriticalSectionOwnerThread = 84 / 168,
+    Reserved = 88 / 176
 );
 
 /// A buffer.

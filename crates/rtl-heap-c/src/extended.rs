@@ -171,6 +171,7 @@ pub struct HEAP_EXTENDED_INFORMATION {
 pin_layout!(
     PROCESS_HEAP_INFORMATION,
     16 / 32,
+    ReserveSize = 0 / 0,
     CommitSize = 4 / 8,
     NumberOfHeaps = 8 / 16,
     FirstHeapInformationOffset = 12 / 24
@@ -178,33 +179,52 @@ pin_layout!(
 pin_layout!(
     HEAP_INFORMATION,
     24 / 48,
+    Address = 0 / 0,
     Mode = 4 / 8,
     ReserveSize = 8 / 16,
-    CommitSize = 12 / 24
+    CommitSize = 12 / 24,
+    FirstRegionInformationOffset = 16 / 32,
+    NextHeapInformationOffset = 20 / 40
 );
 pin_layout!(
     HEAP_REGION_INFORMATION,
     20 / 40,
+    Address = 0 / 0,
     ReserveSize = 4 / 8,
-    CommitSize = 8 / 16
+    CommitSize = 8 / 16,
+    FirstRangeInformationOffset = 12 / 24,
+    NextRegionInformationOffset = 16 / 32
 );
 pin_layout!(
     HEAP_RANGE_INFORMATION,
     24 / 40,
+    Address = 0 / 0,
     Size = 4 / 8,
     Type = 8 / 16,
-    Protection = 12 / 20
+    Protection = 12 / 20,
+    FirstBlockInformationOffset = 16 / 24,
+    NextRangeInformationOffset = 20 / 32
 );
 pin_layout!(
     HEAP_BLOCK_INFORMATION,
     20 / 40,
+    Address = 0 / 0,
     Flags = 4 / 8,
-    DataSize = 8 / 16
+    DataSize = 8 / 16,
+    OverheadSize = 12 / 24,
+    NextBlockInformationOffset = 16 / 32
 );
-pin_layout!(HEAP_INFORMATION_ITEM, 32 / 64, Size = 4 / 8, u = 8 / 16);
+pin_layout!(
+    HEAP_INFORMATION_ITEM,
+    32 / 64,
+    Level = 0 / 0,
+    Size = 4 / 8,
+    u = 8 / 16
+);
 pin_layout!(
     HEAP_EXTENDED_INFORMATION,
     44 / 88,
+    ProcessHandle = 0 / 0,
     HeapHandle = 4 / 8,
     Level = 8 / 16,
     CallbackRoutine = 12 / 24,

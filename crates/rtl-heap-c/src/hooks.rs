@@ -14,6 +14,7 @@ use crate::last_error::{
     self, rtlheap_get_last_error_routine, rtlheap_get_last_status_routine,
     rtlheap_set_last_error_routine, rtlheap_set_last_status_routine,
 };
+use crate::pin::pin_layout;
 use crate::raise::{self, rtlheap_raise_routine};
 use crate::routine::Routine;
 use crate::types::{BOOL, FALSE, HANDLE, PVOID, SIZE_T, TRUE, ULONG};
@@ -36,6 +37,17 @@ pub struct rtlheap_failure {
     /// What happened, as a C string that lives as long as the call.
     pub text: *const c_char,
 }
+
+pin_layout!(
+    rtlheap_failure,
+    24 / 48,
+    size = 0 / 0,
+    kind = 4 / 8,
+    heap = 8 / 16,
+    address = 12 / 24,
+    owner = 16 / 32,
+    text = 20 / 40
+);
 
 /// Told of each failure; must return.
 #[allow(non_camel_case_types)]

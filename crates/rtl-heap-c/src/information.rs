@@ -58,7 +58,12 @@ pub struct HEAP_OPTIMIZE_RESOURCES_INFORMATION {
     pub Flags: DWORD,
 }
 
-pin_layout!(HEAP_OPTIMIZE_RESOURCES_INFORMATION, 8 / 8, Flags = 4 / 4);
+pin_layout!(
+    HEAP_OPTIMIZE_RESOURCES_INFORMATION,
+    8 / 8,
+    Version = 0 / 0,
+    Flags = 4 / 4
+);
 
 /// A caller's buffer, perhaps too short for what it is for.
 struct Buffer {

@@ -6,6 +6,7 @@ use rtl_heap::heap_lock::{CallerLock, LockTable, Resource};
 use rtl_heap::status::Status;
 
 use crate::exports::exports;
+use crate::pin::pin_layout;
 use crate::probe;
 use crate::types::{NTSTATUS, PERESOURCE, PVOID};
 
@@ -26,6 +27,15 @@ pub struct rtlheap_lock {
     /// Passed to both.
     pub context: PVOID,
 }
+
+pin_layout!(
+    rtlheap_lock,
+    16 / 32,
+    magic = 0 / 0,
+    enter = 4 / 8,
+    leave = 8 / 16,
+    context = 12 / 24
+);
 
 /// What the parameter `Lock` of `RtlCreateHeap` points to.
 ///

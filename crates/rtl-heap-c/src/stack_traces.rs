@@ -96,6 +96,7 @@ pub const HEAP_STACK_CONTROL_FLAGS_STACKTRACE_DISABLE: USHORT = 2;
 pin_layout!(
     RTL_HEAP_STACK_QUERY,
     20 / 40,
+    Version = 0 / 0,
     ProcessHandle = 4 / 8,
     WriteRoutine = 8 / 16,
     SerializationContext = 12 / 24,
@@ -105,12 +106,14 @@ pin_layout!(
 pin_layout!(
     RTL_HEAP_STACK_CONTROL,
     8 / 16,
+    Version = 0 / 0,
     Flags = 2 / 2,
     ProcessHandle = 4 / 8
 );
 pin_layout!(
     HEAP_DEBUGGING_INFORMATION,
     28 / 48,
+    InterceptorFunction = 0 / 0,
     InterceptorValue = 4 / 8,
     ExtendedOptions = 8 / 12,
     StackTraceDepth = 12 / 16,
@@ -121,6 +124,7 @@ pin_layout!(
 pin_layout!(
     rtlheap_block_stack,
     16 / 32,
+    Address = 0 / 0,
     DataSize = 4 / 8,
     FrameCount = 8 / 16,
     Frames = 12 / 24

@@ -30,7 +30,10 @@ pub struct HEAP_SUMMARY {
 pin_layout!(
     HEAP_SUMMARY,
     20 / 40,
+    cb = 0 / 0,
     cbAllocated = 4 / 8,
+    cbCommitted = 8 / 16,
+    cbReserved = 12 / 24,
     cbMaxReserve = 16 / 32
 );
 

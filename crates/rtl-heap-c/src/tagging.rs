@@ -49,11 +49,24 @@ pub struct RTLP_HEAP_TAGGING_INFO {
     pub Entries: [RTLP_TAG_INFO; 1],
 }
 
-pin_layout!(GUID, 16 / 16, Data2 = 4 / 4, Data3 = 6 / 6, Data4 = 8 / 8);
-pin_layout!(RTLP_TAG_INFO, 20 / 24, CurrentAllocatedBytes = 16 / 16);
+pin_layout!(
+    GUID,
+    16 / 16,
+    Data1 = 0 / 0,
+    Data2 = 4 / 4,
+    Data3 = 6 / 6,
+    Data4 = 8 / 8
+);
+pin_layout!(
+    RTLP_TAG_INFO,
+    20 / 24,
+    Id = 0 / 0,
+    CurrentAllocatedBytes = 16 / 16
+);
 pin_layout!(
     RTLP_HEAP_TAGGING_INFO,
     32 / 48,
+    Version = 0 / 0,
     Flags = 2 / 2,
     ProcessHandle = 4 / 8,
     EntriesCount = 8 / 16,

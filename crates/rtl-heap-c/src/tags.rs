@@ -52,6 +52,7 @@ pin_layout!(
 pin_layout!(
     RTL_HEAP_TAG,
     64 / 72,
+    NumberOfAllocations = 0 / 0,
     NumberOfFrees = 4 / 4,
     BytesAllocated = 8 / 8,
     TagIndex = 12 / 16,

@@ -7,6 +7,8 @@
 
 use core::ffi::c_void;
 
+use crate::pin::pin_layout;
+
 /// 32-bit truth value of Win32.
 pub type BOOL = i32;
 /// 8-bit truth value of NT.
@@ -90,8 +92,21 @@ pub struct RTL_HEAP_PARAMETERS {
     pub Reserved: [SIZE_T; 2],
 }
 
-const _: () =
-    assert!(size_of::<RTL_HEAP_PARAMETERS>() == if size_of::<usize>() == 8 { 96 } else { 48 });
+pin_layout!(
+    RTL_HEAP_PARAMETERS,
+    48 / 96,
+    Length = 0 / 0,
+    SegmentReserve = 4 / 8,
+    SegmentCommit = 8 / 16,
+    DeCommitFreeBlockThreshold = 12 / 24,
+    DeCommitTotalFreeThreshold = 16 / 32,
+    MaximumAllocationSize = 20 / 40,
+    VirtualMemoryThreshold = 24 / 48,
+    InitialCommit = 28 / 56,
+    InitialReserve = 32 / 64,
+    CommitRoutine = 36 / 72,
+    Reserved = 40 / 80
+);
 
 /// Where a caller has its [`RTL_HEAP_PARAMETERS`].
 pub type PRTL_HEAP_PARAMETERS = *const RTL_HEAP_PARAMETERS;
@@ -106,6 +121,8 @@ pub type PRTL_ENUM_HEAPS_ROUTINE =
 pub type ERESOURCE = rtl_heap::heap_lock::Resource;
 /// A caller's [`ERESOURCE`].
 pub type PERESOURCE = *mut ERESOURCE;
+
+pin_layout!(ERESOURCE, 56 / 104);
 
 /// NT's record of a raised exception.
 #[repr(C)]
@@ -128,5 +145,13 @@ pub struct EXCEPTION_RECORD {
 /// Words an [`EXCEPTION_RECORD`] has room for.
 pub const EXCEPTION_MAXIMUM_PARAMETERS: usize = 15;
 
-const _: () =
-    assert!(size_of::<EXCEPTION_RECORD>() == if size_of::<usize>() == 8 { 152 } else { 80 });
+pin_layout!(
+    EXCEPTION_RECORD,
+    80 / 152,
+    ExceptionCode = 0 / 0,
+    ExceptionFlags = 4 / 4,
+    ExceptionRecord = 8 / 8,
+    ExceptionAddress = 12 / 16,
+    NumberParameters = 16 / 24,
+    ExceptionInformation = 20 / 32
+);

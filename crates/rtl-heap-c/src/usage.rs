@@ -59,15 +59,20 @@ pub struct RTL_HEAP_USAGE {
 pin_layout!(
     RTL_HEAP_USAGE,
     64 / 128,
+    Length = 0 / 0,
     BytesAllocated = 4 / 8,
+    BytesCommitted = 8 / 16,
+    BytesReserved = 12 / 24,
     BytesReservedMaximum = 16 / 32,
     Entries = 20 / 40,
+    AddedEntries = 24 / 48,
     RemovedEntries = 28 / 56,
     Reserved = 32 / 64
 );
 pin_layout!(
     RTL_HEAP_USAGE_ENTRY,
     16 / 32,
+    Next = 0 / 0,
     Address = 4 / 8,
     Size = 8 / 16,
     AllocatorBackTraceIndex = 12 / 24,

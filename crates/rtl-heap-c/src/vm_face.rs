@@ -7,6 +7,7 @@ use rtl_heap::{caller_memory, nt};
 
 use crate::exports::exports;
 use crate::last_error::fail;
+use crate::pin::pin_layout;
 use crate::types::{BOOL, FALSE, HANDLE, PCVOID, PVOID, SIZE_T, TRUE, ULONG};
 use crate::vm_operations::{MEM_COMMIT, MEM_RESERVE};
 
@@ -25,6 +26,15 @@ pub struct rtlheap_vm_info {
     /// The heap that uses it, or NULL.
     pub heap: HANDLE,
 }
+
+pin_layout!(
+    rtlheap_vm_info,
+    16 / 32,
+    base = 0 / 0,
+    size = 4 / 8,
+    state = 8 / 16,
+    heap = 12 / 24
+);
 
 fn truth(result: Result<(), Status>) -> BOOL {
     match result {

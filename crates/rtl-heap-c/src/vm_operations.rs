@@ -11,6 +11,7 @@ use rtl_platform::vm::{PageState, Protection, RangeInfo, Vm, VmError, Window};
 
 use crate::exports::exports;
 use crate::last_error;
+use crate::pin::pin_layout;
 use crate::probe;
 use crate::types::{BOOL, FALSE, PVOID, SIZE_T, TRUE, ULONG, ULONG_PTR};
 
@@ -37,6 +38,15 @@ pub struct rtlheap_vm_range {
     /// `PAGE_*`.
     pub protection: ULONG,
 }
+
+pin_layout!(
+    rtlheap_vm_range,
+    16 / 24,
+    base = 0 / 0,
+    size = 4 / 8,
+    state = 8 / 16,
+    protection = 12 / 20
+);
 
 type Reserve = unsafe extern "C" fn(PVOID, SIZE_T, ULONG_PTR, ULONG_PTR, ULONG) -> PVOID;
 type OnPages = unsafe extern "C" fn(PVOID, PVOID, SIZE_T) -> BOOL;
@@ -65,6 +75,19 @@ pub struct rtlheap_vm_operations {
     /// Says what an address is part of; optional.
     pub query: Option<Query>,
 }
+
+pin_layout!(
+    rtlheap_vm_operations,
+    32 / 64,
+    size = 0 / 0,
+    context = 4 / 8,
+    reserve = 8 / 16,
+    commit = 12 / 24,
+    decommit = 16 / 32,
+    release = 20 / 40,
+    protect = 24 / 48,
+    query = 28 / 56
+);
 
 /// The operations, complete.
 #[derive(Clone, Copy)]

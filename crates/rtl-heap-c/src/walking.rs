@@ -130,6 +130,13 @@ pub struct PROCESS_HEAP_ENTRY_BLOCK {
     pub dwReserved: [DWORD; 3],
 }
 
+pin_layout!(
+    PROCESS_HEAP_ENTRY_BLOCK,
+    16 / 24,
+    hMem = 0 / 0,
+    dwReserved = 4 / 8
+);
+
 /// What is said of a region.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rtl_heap::nt::{self, HeapHandle};
-use rtl_heap::{HeapFlags, PAGE};
+use rtl_heap::{GRANULE, HeapFlags, PAGE};
 
-use super::operation::{Operation, operation};
+use super::operation::{Operation, Rare, operation};
 use super::shape::{Shape, shapes};
 use super::subject::Subject;
 
@@ -175,8 +175,38 @@ impl Victim {
             Operation::Compact { .. } => {
                 let _ = nt::compact(heap, HeapFlags::empty());
             }
+            Operation::Rare(Rare::SetValue { block, value }) => {
+                let block = self.known(block) as *const u8;
+                let _ = nt::user_info(heap, HeapFlags::empty(), block);
+                let _ = nt::set_user_value(heap, HeapFlags::empty(), block, value);
+            }
+            Operation::Rare(Rare::SetFlags { block, reset, set }) => {
+                let [reset, set] = [reset, set].map(HeapFlags::from_bits_retain);
+                let block = self.known(block) as *const u8;
+                let _ = nt::set_user_flags(heap, HeapFlags::empty(), block, reset, set);
+            }
+            Operation::Rare(Rare::Zero { flags }) => {
+                let _ = nt::zero(heap, HeapFlags::from_bits_retain(flags));
+            }
+            Operation::Rare(Rare::Optimize) => {
+                let _ = nt::optimize_resources(Some(heap));
+            }
+            Operation::Lock => self.walk(),
             _ => {}
         }
+    }
+
+    /// A walk ends, whatever the heap's memory holds (D15).
+    fn walk(&self) {
+        let most = nt::accounting(self.heap).map_or(0, |sums| sums.reserved / GRANULE) + 1000;
+        let mut address = 0;
+        for _ in 0..most {
+            match nt::walk(self.heap, address) {
+                Ok(entry) => address = entry.address,
+                Err(_) => return,
+            }
+        }
+        panic!("the walk does not end");
     }
 
     fn free(&mut self, flags: u32, block: usize) {

@@ -6,7 +6,7 @@ use arbitrary::{Result, Unstructured};
 
 use super::damage::{self, Step};
 use super::machine;
-use super::operation::{Call, Operation, Pointer};
+use super::operation::{Call, Operation, Pointer, Rare};
 use super::shape::{Shape, typical_shapes};
 
 /// Steps in one run at most.
@@ -67,6 +67,7 @@ fn operation(u: &mut Unstructured<'_>) -> Result<Operation> {
         26 => Operation::Lock,
         27 => Operation::Unlock,
         28 => Operation::Compact { flags: flags(u)? },
+        30 => Operation::Rare(rare(u)?),
         29 => Operation::WrongHandle {
             call: call(u)?,
             handle: pointer(u)?,
@@ -76,6 +77,33 @@ fn operation(u: &mut Unstructured<'_>) -> Result<Operation> {
             flags: flags(u)?,
             pointer: pointer(u)?,
         },
+    })
+}
+
+fn rare(u: &mut Unstructured<'_>) -> Result<Rare> {
+    Ok(match u.int_in_range(0..=7u8)? {
+        0 => Rare::SetValue {
+            block: number(u)?,
+            value: u.arbitrary()?,
+        },
+        1 => Rare::SetFlags {
+            block: number(u)?,
+            reset: flags(u)?,
+            set: flags(u)?,
+        },
+        2 => Rare::AllocateMany {
+            flags: flags(u)?,
+            size: size(u)?,
+            count: u.int_in_range(0..=20)?,
+        },
+        3 => Rare::FreeMany {
+            block: number(u)?,
+            count: u.int_in_range(0..=20)?,
+        },
+        4 => Rare::Zero { flags: flags(u)? },
+        5 => Rare::Optimize,
+        6 => Rare::AllowFrontEnd,
+        _ => Rare::Protect,
     })
 }
 

@@ -48,6 +48,8 @@ pub enum Operation {
         /// Flags of the call.
         flags: u32,
     },
+    /// One of the rarer calls.
+    Rare(Rare),
     /// Passes a pointer that is no block.
     Misuse {
         /// To which call.
@@ -64,6 +66,54 @@ pub enum Operation {
         /// What handle.
         handle: Pointer,
     },
+}
+
+/// A call that few programs make.
+#[derive(Clone, Copy, Debug)]
+pub enum Rare {
+    /// Sets a live block's user value.
+    SetValue {
+        /// The block.
+        block: usize,
+        /// The value.
+        value: usize,
+    },
+    /// Changes a live block's user flags; bits that are none have it refused.
+    SetFlags {
+        /// The block.
+        block: usize,
+        /// Taken away.
+        reset: u32,
+        /// Then added.
+        set: u32,
+    },
+    /// Several blocks of one size.
+    AllocateMany {
+        /// Flags of the call.
+        flags: u32,
+        /// Bytes.
+        size: usize,
+        /// How many.
+        count: usize,
+    },
+    /// Frees several live blocks, and NULL among them.
+    FreeMany {
+        /// The first of them.
+        block: usize,
+        /// How many.
+        count: usize,
+    },
+    /// Overwrites what is free.
+    Zero {
+        /// Flags of the call.
+        flags: u32,
+    },
+    /// Gives back what the front end keeps.
+    Optimize,
+    /// Permits the front end.
+    AllowFrontEnd,
+    /// Makes the heap read-only for a moment.
+    Protect,
 }
 
 /// A call that takes a block.
@@ -124,10 +174,38 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Operation::Lock),
         2 => Just(Operation::Unlock),
         1 => flags().prop_map(|flags| Operation::Compact { flags }),
+        6 => rare().prop_map(Operation::Rare),
         8 => (call(), flags(), pointer()).prop_map(|(call, flags, pointer)| {
             Operation::Misuse { call, flags, pointer }
         }),
         1 => (call(), pointer()).prop_map(|(call, handle)| Operation::WrongHandle { call, handle }),
+    ]
+}
+
+fn rare() -> impl Strategy<Value = Rare> {
+    let user_flags = || {
+        prop_oneof![
+            4 => (0..8u32).prop_map(|flags| flags << 9),
+            1 => any::<u32>(),
+        ]
+    };
+    prop_oneof![
+        3 => (any::<usize>(), any::<usize>()).prop_map(|(block, value)| {
+            Rare::SetValue { block, value }
+        }),
+        3 => (any::<usize>(), user_flags(), user_flags()).prop_map(|(block, reset, set)| {
+            Rare::SetFlags { block, reset, set }
+        }),
+        3 => (flags(), size(), 0..20usize).prop_map(|(flags, size, count)| {
+            Rare::AllocateMany { flags, size, count }
+        }),
+        2 => (any::<usize>(), 0..20usize).prop_map(|(block, count)| {
+            Rare::FreeMany { block, count }
+        }),
+        1 => flags().prop_map(|flags| Rare::Zero { flags }),
+        1 => Just(Rare::Optimize),
+        1 => Just(Rare::AllowFrontEnd),
+        1 => Just(Rare::Protect),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! What a heap under the model is like.
 
 use proptest::prelude::*;
+use rtl_heap::nt;
 use rtl_heap::{HeapFlags, HeapParameters, Limits, PAGE};
 
 /// What a heap is made with.
@@ -143,6 +144,7 @@ fn shapes_in(memory: impl Strategy<Value = Memory>) -> impl Strategy<Value = Sha
         1 => (any::<u32>(), any::<u32>()).prop_map(|(one, other)| {
             HeapFlags::from_bits_retain(one & other) & FLAGS
         }),
+        1 => Just(nt::TAGGING),
     ];
     let size = || prop_oneof![Just(0), 0x1000..0x20_0000usize];
     (
@@ -233,6 +235,10 @@ pub fn typical_shapes() -> Vec<Shape> {
     );
     shapes.push(Shape {
         flags: HeapFlags::TAIL_CHECKING_ENABLED | HeapFlags::FREE_CHECKING_ENABLED,
+        ..plain()
+    });
+    shapes.push(Shape {
+        flags: nt::TAGGING,
         ..plain()
     });
     let mut eager = plain();

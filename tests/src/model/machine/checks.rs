@@ -89,6 +89,7 @@ impl Machine<'_> {
             live.size
         );
         self.check_value(block, live.size, live.value);
+        self.check_user_info(block, live.value, live.user_flags);
     }
 
     pub(super) fn check_value(&self, block: usize, size: usize, value: Option<usize>) {
@@ -125,6 +126,29 @@ impl Machine<'_> {
         }
     }
 
+    /// In a heap with tagging every live block counts for some tag.
+    fn check_tags(&self) {
+        if !self
+            .subject
+            .shape()
+            .flags
+            .contains(HeapFlags::TAGGING_ENABLED)
+        {
+            return;
+        }
+        let (mut blocks, mut bytes) = (0, 0);
+        nt::for_each_tag(Some(self.heap), |tag| {
+            blocks += (tag.allocations - tag.frees) as usize;
+            bytes += tag.bytes;
+        })
+        .expect("a heap");
+        assert_eq!(
+            (blocks, bytes),
+            (self.live.len(), self.live_bytes),
+            "a tag miscounts"
+        );
+    }
+
     /// Where a block with a user value has it; `None` for a large block.
     pub(super) fn value_slot(&self, block: usize, size: usize) -> Option<*mut usize> {
         if nt::region_of(block)?.large {
@@ -139,6 +163,9 @@ impl Machine<'_> {
     pub(super) fn check_heap(&self) {
         let is_whole = nt::validate(self.heap, HeapFlags::empty(), None);
         assert!(is_whole, "the heap is not whole");
+        if self.walks {
+            self.check_walk();
+        }
         self.check_sums();
     }
 
@@ -149,6 +176,7 @@ impl Machine<'_> {
             (self.live.len(), self.live_bytes),
             "the heap miscounts"
         );
+        self.check_tags();
         assert!(now.committed <= now.reserved);
         assert!(now.peak_committed >= now.committed && now.peak_reserved >= now.reserved);
         assert!(now.peak_live_bytes >= now.live_bytes);

@@ -2,6 +2,8 @@
 
 mod checks;
 mod misuse;
+mod rare;
+mod walk;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +35,8 @@ struct Live {
     contents: Contents,
     /// The user value, for a block that has one.
     value: Option<usize>,
+    /// Its user flags.
+    user_flags: HeapFlags,
 }
 
 /// Whether the system may refuse memory during a run.
@@ -59,6 +63,8 @@ pub struct Machine<'s> {
     depth: usize,
     filled: usize,
     steps: usize,
+    /// Every check of the heap walks it. A walk ends the parking of blocks, so not every run has it.
+    walks: bool,
 }
 
 /// Runs `operations` on a new heap of the shape, checks every answer, frees everything, and checks
@@ -92,6 +98,7 @@ impl<'s> Machine<'s> {
             depth: 0,
             filled: 0,
             steps: 0,
+            walks: false,
         }
     }
 
@@ -100,6 +107,7 @@ impl<'s> Machine<'s> {
     /// # Panics
     /// When heap and model differ.
     pub fn perform(&mut self, operations: &[Operation]) {
+        self.walks = operations.len().is_multiple_of(2);
         for operation in operations {
             self.step(*operation);
             self.check_sums();
@@ -205,6 +213,7 @@ impl<'s> Machine<'s> {
                 flags,
                 pointer,
             } => self.misuse(call, HeapFlags::from_bits_retain(flags), pointer),
+            Operation::Rare(rare) => self.rare(rare),
             Operation::WrongHandle { call, handle } => self.wrong_handle(call, handle),
         }
     }
@@ -235,8 +244,14 @@ impl<'s> Machine<'s> {
                 return;
             }
         };
+        assert_eq!(block as usize % alignment, 0, "misaligned");
+        self.accept(block, size, all_flags);
+    }
+
+    /// Checks a block that was just handed out, and uses it.
+    fn accept(&mut self, block: *mut u8, size: usize, all_flags: HeapFlags) {
         assert!(size < ABSURD, "granted {size:#x}");
-        assert_eq!(block as usize % alignment.max(GRANULE), 0, "misaligned");
+        assert_eq!(block as usize % GRANULE, 0, "misaligned");
         self.check_place(block as usize, size);
         if all_flags.contains(HeapFlags::ZERO_MEMORY) {
             // SAFETY: the block was just handed out.
@@ -247,7 +262,9 @@ impl<'s> Machine<'s> {
             .then_some(0);
         self.check_value(block as usize, size, value);
         self.check_fill(block as usize, 0, size, all_flags);
-        self.fill(block as usize, size, value);
+        let user_flags = all_flags & HeapFlags::SETTABLE_USER_FLAGS;
+        self.check_user_info(block as usize, value, user_flags);
+        self.fill(block as usize, size, value, user_flags);
     }
 
     fn free(&mut self, flags: HeapFlags, block: usize) {
@@ -302,11 +319,13 @@ impl<'s> Machine<'s> {
         }
         self.check_value(moved, size, old.value);
         self.check_fill(moved, kept, size, all_flags);
-        self.fill(moved, size, old.value);
+        let user_flags = self.flags_after(moved, &old, flags);
+        self.check_user_info(moved, old.value, user_flags);
+        self.fill(moved, size, old.value, user_flags);
     }
 
     /// Fills a block, gives it a new value if it has one, and enters it into the model.
-    fn fill(&mut self, block: usize, size: usize, mut value: Option<usize>) {
+    fn fill(&mut self, block: usize, size: usize, mut value: Option<usize>, user_flags: HeapFlags) {
         let contents = self.next_contents();
         // SAFETY: the block is ours and `size` long.
         unsafe { contents.write(block as *mut u8, size) };
@@ -320,6 +339,7 @@ impl<'s> Machine<'s> {
             size,
             contents,
             value,
+            user_flags,
         };
         self.insert(block, live);
     }
