@@ -1,14 +1,17 @@
 //! Random calls on Local and Global objects against a model of what they hold.
 
 use core::slice;
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use rtl_heap_tests::abi::entry::*;
 use rtl_heap_tests::abi::mem::*;
 use rtl_heap_tests::abi::*;
 use rtl_heap_tests::heap::*;
 use rtl_heap_tests::objects::{entry, is_moveable};
+use rtl_heap_tests::walk::walk;
 
 /// What an object must be.
 #[derive(Debug)]
@@ -131,6 +134,28 @@ impl Model {
     }
 }
 
+/// The process heap is whole, and a walk of it comes by every object's data once, with its size.
+fn check_process_heap(objects: &[Model]) {
+    if cfg!(all(feature = "oracle", windows)) {
+        // There it is everybody's, this test's own memory included.
+        return;
+    }
+    let heap = TestHeap::process();
+    assert_eq!(HeapValidate(heap.handle(), 0, NULL), TRUE);
+    let walked: BTreeMap<usize, usize> = walk(&heap)
+        .iter()
+        .filter(|entry| entry.wFlags == PROCESS_HEAP_ENTRY_BUSY)
+        .map(|entry| (entry.lpData as usize, entry.cbData as usize))
+        .collect();
+    for object in objects {
+        let data = object.data();
+        if !data.is_null() {
+            let size = HeapSize(heap.handle(), 0, data.cast());
+            assert_eq!(walked.get(&(data as usize)), Some(&size), "{object:?}");
+        }
+    }
+}
+
 fn run(steps: Vec<Step>) {
     let mut objects: Vec<Model> = Vec::new();
     for (seed, step) in steps.into_iter().enumerate() {
@@ -185,10 +210,12 @@ fn run(steps: Vec<Step>) {
                 let object = objects.swap_remove(at);
                 object.check();
                 FAMILIES[family].free_object(object.handle);
+                check_process_heap(&objects);
                 continue;
             }
         };
         objects[at].check();
+        check_process_heap(&objects);
     }
     for object in objects {
         object.check();
