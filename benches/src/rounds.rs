@@ -17,10 +17,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for threads that are to meet: they may have to wait for a processor, so a stretch
-    /// is longer than the scheduler's slices are.
-    pub fn for_threads(mut self) -> Plan {
-        self.stretch_ns *= 5;
+    /// The plan for so many threads that are to meet: with two of them a stretch is longer than the
+    /// scheduler's slices are, with more it is shorter, because they keep everybody else waiting.
+    pub fn for_threads(mut self, threads: usize) -> Plan {
+        self.stretch_ns *= (10 / threads as u64).clamp(1, 5);
         self
     }
 }

@@ -186,10 +186,8 @@ mod measured {
                 .iter()
                 .map(|contestant| contestant.work((curve.task)(step)));
             works.extend(tasks.map(|work| work.expect("whoever takes part can do the task")));
-            let plan = match (curve.task)(step).wants_threads() {
-                true => plan.for_threads(),
-                false => plan,
-            };
+            let threads = (curve.task)(step).threads();
+            let plan = threads.map_or(plan, |threads| plan.for_threads(threads));
             let outcome = rounds::run(plan, &mut works);
             for (at, line) in lines.iter_mut().enumerate() {
                 let pace = FIXED_WORK_NS / outcome.ns[0];

@@ -165,7 +165,7 @@ impl Contestant {
     /// The task as this contestant's work, with heaps and blocks of its own; `None` if it cannot.
     pub fn work(&self, task: Task) -> Option<Work> {
         let wants_heaps = matches!(task, Task::Create { .. } | Task::InTurn { .. });
-        if task.wants_threads() && !self.is_for_every_thread() {
+        if task.threads().is_some() && !self.is_for_every_thread() {
             return None;
         }
         match &self.kind {

@@ -40,11 +40,10 @@ pub fn measure(row: Row, field: &[Contestant], plan: Plan) -> Option<Measured> {
     let yardstick = field
         .iter()
         .find(|contestant| contestant.name == row.yardstick.name)?;
-    let plan = if row.task.wants_threads() {
-        plan.for_threads()
-    } else {
-        plan
-    };
+    let plan = row
+        .task
+        .threads()
+        .map_or(plan, |threads| plan.for_threads(threads));
     let first = yardstick.work(row.yardstick.task)?;
     let first = (row.yardstick.name.to_owned(), first);
     let others = field.iter().map(|contestant| {

@@ -74,12 +74,13 @@ pub enum Task {
 }
 
 impl Task {
-    /// Whether several threads do it.
-    pub fn wants_threads(self) -> bool {
-        matches!(
-            self,
-            Task::SharedPairs { .. } | Task::Exchange { .. } | Task::ProducerConsumer { .. }
-        )
+    /// How many threads do it, if they have to meet.
+    pub fn threads(self) -> Option<usize> {
+        match self {
+            Task::SharedPairs { threads } | Task::Exchange { threads } => Some(threads),
+            Task::ProducerConsumer { .. } => Some(2),
+            _ => None,
+        }
     }
 }
 

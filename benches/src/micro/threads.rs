@@ -34,18 +34,14 @@ impl Crew {
         let (report, reports) = channel();
         let mut orders = Vec::new();
         let mut members = Vec::new();
-        // One processor for each, if there are so many: two threads that take turns on one do not
-        // meet.
+        // Spread over the processors: two threads that take turns on one do not meet.
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let is_spread = jobs.len() <= processors;
         for (number, mut job) in jobs.into_iter().enumerate() {
             let (order, inbox) = channel();
             let report = report.clone();
             orders.push(order);
             members.push(thread::spawn(move || {
-                if is_spread {
-                    affinity::stay_on(number);
-                }
+                affinity::stay_on(number % processors);
                 for count in inbox {
                     if report.send(job(count)).is_err() {
                         return;
