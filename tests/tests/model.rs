@@ -4,7 +4,7 @@
 #![cfg(not(all(feature = "oracle", windows)))]
 
 use proptest::prelude::*;
-use rtl_heap::global_flags::{self, GlobalFlags};
+use rtl_heap::global_flags::{self, GlobalFlags, PageHeap};
 use rtl_heap_tests::model::machine::{self, Machine, System};
 use rtl_heap_tests::model::operation::operations;
 use rtl_heap_tests::model::shape::{Shape, debug_shapes, routine_shapes, shapes};
@@ -43,6 +43,21 @@ proptest! {
     ) {
         let _turn = turn();
         let before = global_flags::set(GlobalFlags::from_bits_retain(validation));
+        machine::run(&shape, &operations);
+        global_flags::set(before);
+    }
+
+    #[test]
+    fn a_page_heap_of_either_kind_is_what_the_model_says(
+        shape in shapes(),
+        operations in operations(OPERATIONS),
+        kind in prop::sample::select(vec![PageHeap::Light, PageHeap::Full]),
+        more in prop::sample::select(vec![0, 0x20, 0x70]),
+    ) {
+        let _turn = turn();
+        let flags = GlobalFlags::from_bits_retain(more) | GlobalFlags::HEAP_PAGE_ALLOCS;
+        let before = global_flags::set(flags);
+        global_flags::set_page_heap(kind);
         machine::run(&shape, &operations);
         global_flags::set(before);
     }

@@ -453,6 +453,7 @@ RTLHEAP_API BOOL NTAPI rtlheap_set_raise_routine(rtlheap_raise_routine routine, 
 /* What was found, numbered as Windows numbers HEAP_FAILURE_TYPE. */
 #define RTLHEAP_FAILURE_ENTRY_CORRUPTION 3       /* a block's header was overwritten */
 #define RTLHEAP_FAILURE_BUFFER_OVERRUN 6         /* the bytes behind a block were overwritten */
+#define RTLHEAP_FAILURE_BUFFER_UNDERRUN 7        /* the bytes before a block were overwritten */
 #define RTLHEAP_FAILURE_BLOCK_NOT_BUSY 8         /* freed twice, or never handed out */
 #define RTLHEAP_FAILURE_INVALID_ARGUMENT 9       /* the address is no block of the heap */
 #define RTLHEAP_FAILURE_USAGE_AFTER_FREE 11      /* the bytes of a free block were overwritten */
@@ -505,6 +506,13 @@ RTLHEAP_API VOID NTAPI rtlheap_enable_termination_on_corruption(VOID);
  */
 RTLHEAP_API ULONG NTAPI rtlheap_global_flags(VOID);
 RTLHEAP_API ULONG NTAPI rtlheap_set_global_flags(ULONG flags);
+
+/*
+ * Page heaps are full ones, whose blocks end where a page ends that is followed by one that faults,
+ * unless the environment variable RTLHEAP_PAGE_HEAP says "light": stamps before and a pattern behind
+ * each block, which are looked at when it is freed. This counts for the heaps made from then on.
+ */
+RTLHEAP_API VOID NTAPI rtlheap_set_page_heap(BOOL full);
 
 /*
  * Who allocated a block of a heap made under RTLHEAP_FLG_USER_STACK_TRACE_DB: up to count return

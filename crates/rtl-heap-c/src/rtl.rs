@@ -219,6 +219,7 @@ exports! { nt:
             request.base = NonNull::new(HeapBase.cast());
             request.reserve = ReserveSize;
             request.commit = CommitSize;
+            request.bypass_page_heap = Parameters.addr() == usize::MAX;
             // SAFETY: (2).
             request.parameters = unsafe { copy_parameters(Parameters) }?;
             // SAFETY: (1).

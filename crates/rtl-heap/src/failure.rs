@@ -10,6 +10,8 @@ pub enum FailureKind {
     EntryCorruption = 3,
     /// The bytes behind a block's data were overwritten.
     BufferOverrun = 6,
+    /// The bytes before a block's data were overwritten.
+    BufferUnderrun = 7,
     /// The block is not in use: freed twice, or never handed out.
     BlockNotBusy = 8,
     /// The address is no block of the heap.
@@ -31,6 +33,7 @@ impl FailureKind {
             FailureKind::EntryCorruption => "the header of a block was overwritten",
             FailureKind::BufferOverrun => "the bytes behind a block were overwritten",
             FailureKind::UsageAfterFree => "the bytes of a free block were overwritten",
+            FailureKind::BufferUnderrun => "the bytes before a block were overwritten",
             FailureKind::BlockNotBusy => "the block is not in use (freed before?)",
             FailureKind::InvalidArgument => "the address is not a block of the heap",
             FailureKind::CrossHeapOperation => "the block belongs to another heap",

@@ -5,7 +5,7 @@
 //! `0x70`, `112`, `htc,hfc,hpc`. It is read once, before the first heap is made; [`set`] replaces it
 //! for the heaps made from then on.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use bitflags::bitflags;
 
@@ -167,6 +167,46 @@ pub fn set(flags: GlobalFlags) -> GlobalFlags {
     let before = get();
     FLAGS.store(u64::from(flags.bits()) | KNOWN, Ordering::Relaxed);
     before
+}
+
+/// How a page heap keeps its blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageHeap {
+    /// With stamps before and a pattern behind them.
+    Light,
+    /// With pages of their own besides: what is behind a block faults, and what was freed.
+    Full,
+}
+
+/// The kind of the page heaps that are made now: 0 unknown, else one more than the kind's number.
+static PAGE_HEAP: AtomicU8 = AtomicU8::new(0);
+
+/// The kind of the page heaps that are made now. Full, unless the environment variable
+/// `RTLHEAP_PAGE_HEAP` says `light`.
+pub fn page_heap() -> PageHeap {
+    match PAGE_HEAP.load(Ordering::Relaxed) {
+        0 => {}
+        1 => return PageHeap::Light,
+        _ => return PageHeap::Full,
+    }
+    let mut value = [0; 16];
+    let length = host::read_environment("RTLHEAP_PAGE_HEAP", &mut value).unwrap_or(0);
+    let kind = match value[..length].eq_ignore_ascii_case(b"light") {
+        true => PageHeap::Light,
+        false => PageHeap::Full,
+    };
+    // Whoever has set it meanwhile has done so first.
+    let set = PAGE_HEAP.compare_exchange(0, 1 + kind as u8, Ordering::Relaxed, Ordering::Relaxed);
+    match set {
+        Err(1) => PageHeap::Light,
+        Err(_) => PageHeap::Full,
+        Ok(_) => kind,
+    }
+}
+
+/// Sets the kind of the page heaps that are made from now on, in place of the environment's.
+pub fn set_page_heap(kind: PageHeap) {
+    PAGE_HEAP.store(1 + kind as u8, Ordering::Relaxed);
 }
 
 #[cfg(test)]

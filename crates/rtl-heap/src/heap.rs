@@ -21,6 +21,7 @@ use crate::buckets::{self, Frontend};
 use crate::entry::Key;
 use crate::flags::HeapFlags;
 use crate::free_index::FreeIndex;
+use crate::global_flags::PageHeap;
 use crate::heap_lock::HeapLock;
 use crate::lane;
 use crate::lookaside::Lookaside;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub parks: bool,
     /// A flag of the debug heap is on: calls go through [`crate::verify`]. Such a heap never parks.
     pub verifies: bool,
+    /// It is a page heap.
+    pub page_heap: Option<PageHeap>,
     /// It parks and no call is serialised nor has its block zeroed, unless the call asks for it:
     /// the shortest path is open.
     pub alone: bool,
@@ -219,6 +222,12 @@ pub struct State {
     pub next_segment_reserve: usize,
     /// A segment without a live block, kept for the next request; not the first one.
     pub empty_segment: *mut Region,
+    /// Page heap: regions of blocks that were freed, whose pages fault.
+    pub freed: RegionList,
+    /// How many.
+    pub freed_count: usize,
+    /// Page heap: regions of live blocks.
+    pub full_count: usize,
     /// Who allocated the live blocks, where that is recorded.
     pub traces: BlockTraces,
     /// Sums.

@@ -5,7 +5,7 @@
 
 use core::mem::offset_of;
 
-use crate::units::{GRANULE, POINTER, round_up};
+use crate::units::{GRANULE, PAGE, POINTER, round_up};
 
 /// `HEAP_SEGMENT.SegmentSignature`.
 pub const SEGMENT_SIGNATURE: u32 = 0xFFEE_FFEE;
@@ -102,6 +102,17 @@ pin!(HeapHeader, header_validate_length = 0x7E / 0xD2);
 /// NT keeps its lists there. Ours are out of band, but the room is kept: a fixed heap of `A` bytes
 /// must serve `A - (0x400 + 0x100*P)` and must not serve `A - (0x200 + 0x80*P)` (C072, C073).
 pub const HEAP_HEADER_BYTES: usize = if POINTER == 8 { 0x740 } else { 0x480 };
+
+/// First DWORD of the second page of a page heap; in its first page only two words tell something
+/// (10.6).
+pub const PAGE_HEAP_SIGNATURE: u32 = 0xFFEE_DDCC;
+/// Every other byte of a page heap's first page.
+pub const PAGE_HEAP_FILL: u8 = 0xEE;
+/// Bytes before the first block of a page heap's first segment: a page, and the signature behind it.
+pub const PAGE_HEAP_HEADER_BYTES: usize = PAGE + 4 * GRANULE;
+
+/// Bytes of a light block of a page heap besides its user's: the stamps before and the pattern behind.
+pub const LIGHT_BLOCK_AROUND: usize = LARGE_HEADER_BYTES + GRANULE;
 
 /// Bytes before the first block of every later segment.
 pub const SEGMENT_HEADER_BYTES: usize =

@@ -57,22 +57,22 @@ pub unsafe fn first_not_freed(from: usize, to: usize) -> Option<usize> {
     })
 }
 
-/// Fills `count` bytes behind a block's data.
+/// Fills `count` bytes.
 ///
 /// # Safety
 /// 1. They are writable, and nobody else uses them.
-pub unsafe fn fill_tail(at: usize, count: usize) {
+pub unsafe fn fill_bytes(at: usize, count: usize, byte: u8) {
     // SAFETY: (1).
-    unsafe { ptr::write_bytes(at as *mut u8, TAIL, count) }
+    unsafe { ptr::write_bytes(at as *mut u8, byte, count) }
 }
 
-/// The first of `count` bytes that is not as [`fill_tail`] left it.
+/// The first of `count` bytes that is not `byte`.
 ///
 /// # Safety
 /// 1. They are readable.
-pub unsafe fn first_not_tail(at: usize, count: usize) -> Option<usize> {
+pub unsafe fn first_not_byte(at: usize, count: usize, byte: u8) -> Option<usize> {
     // SAFETY: (1). Volatile: whoever wrote past its block may be writing still.
-    (at..at + count).find(|byte| unsafe { (*byte as *const u8).read_volatile() } != TAIL)
+    (at..at + count).find(|place| unsafe { (*place as *const u8).read_volatile() } != byte)
 }
 
 #[cfg(test)]
@@ -108,10 +108,10 @@ mod tests {
                 assert_eq!(first_not_freed(at, at + 64), None);
                 (at as *mut u8).add(changed).write(0);
                 assert_eq!(first_not_freed(at, at + 64), Some((at + changed) & !3));
-                fill_tail(at, 64);
-                assert_eq!(first_not_tail(at, 64), None);
+                fill_bytes(at, 64, TAIL);
+                assert_eq!(first_not_byte(at, 64, TAIL), None);
                 (at as *mut u8).add(changed).write(0);
-                assert_eq!(first_not_tail(at, 64), Some(at + changed));
+                assert_eq!(first_not_byte(at, 64, TAIL), Some(at + changed));
             }
         }
     }

@@ -201,4 +201,6 @@ unsafe extern "system" {
     pub safe fn rtlheap_global_flags() -> u32;
     /// Sets it; returns what it was.
     pub safe fn rtlheap_set_global_flags(flags: u32) -> u32;
+    /// Page heaps made from now on are full, or light.
+    pub safe fn rtlheap_set_page_heap(full: BOOL);
 }

@@ -74,7 +74,9 @@ pub unsafe fn adopt(
         let pages = extent.committed.div_ceil(PAGE).min(extent.size / PAGE);
         (*record).pages.fill(0, pages, true);
         (*record).starts.set((first - extent.base) / GRANULE);
-        write_header(heap, &*record);
+        if extent.base != heap.handle || heap.settings.page_heap.is_none() {
+            write_header(heap, &*record);
+        }
 
         let hole = if extent.base + extent.committed < limit {
             EntryFlags::HOLE

@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use crate::heap::{Accounting, Heap, State};
+use crate::layout::LIGHT_BLOCK_AROUND;
 use crate::slab::Slab;
 
 /// What callers hold in slots. Nobody counts them as they come and go: they are counted here.
@@ -31,9 +32,15 @@ impl Slots {
     }
 }
 
-/// The back end's sums, and what callers hold in slots. The heap's lock is held.
+/// The back end's sums as users count, and what callers hold in slots. The heap's lock is held.
 pub fn accounting(heap: &Heap, state: &State) -> Accounting {
     let mut sums = state.accounting;
+    if heap.settings.page_heap.is_some() {
+        // What the back end takes for a light block's bytes is more than its user's.
+        let around = (sums.live_blocks - state.full_count) * LIGHT_BLOCK_AROUND;
+        sums.live_bytes -= around;
+        sums.peak_live_bytes -= around;
+    }
     if let Some(front) = heap.frontend() {
         let mut slots = Slots::default();
         // SAFETY: the heap's lock is held.

@@ -46,6 +46,8 @@ pub struct CreateRequest {
     pub vm: Option<&'static dyn Vm>,
     /// Where in the address space the heap's memory may lie.
     pub window: Option<Window>,
+    /// No page heap, whatever the global flags say: what `RtlCreateHeap` takes -1 for parameters for.
+    pub bypass_page_heap: bool,
 }
 
 impl CreateRequest {
@@ -71,6 +73,7 @@ impl CreateRequest {
             limits,
             vm: None,
             window: None,
+            bypass_page_heap: false,
         }
     }
 }
@@ -93,6 +96,9 @@ pub unsafe fn create(
         flags &= HeapFlags::CREATE_VALID;
     }
     flags |= global_flags::get().heap_flags();
+    if request.base.is_some() || !request.lock.is_none() || request.bypass_page_heap {
+        flags.remove(HeapFlags::PAGE_ALLOCS);
+    }
     if !request.lock.is_none() {
         if flags.contains(HeapFlags::NO_SERIALIZE) {
             return Err(Status::INVALID_PARAMETER);
@@ -147,7 +153,9 @@ pub unsafe fn create(
 /// # Safety
 /// 1. Nobody else knows the heap yet.
 unsafe fn tag(heap: &Heap) -> bool {
-    if !heap.settings.flags.contains(HeapFlags::TAGGING_ENABLED) {
+    let flags = heap.settings.flags;
+    // Under page heap nothing is counted by tags: its blocks are not the back end's.
+    if !flags.contains(HeapFlags::TAGGING_ENABLED) || heap.settings.page_heap.is_some() {
         return true;
     }
     let Some(tags) = Tags::create() else {
@@ -203,6 +211,9 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
         virtual_memory_threshold: threshold,
         maximum_allocation_size: maximum,
         parks,
+        page_heap: flags
+            .contains(HeapFlags::PAGE_ALLOCS)
+            .then(global_flags::page_heap),
         verifies: flags.intersects(HeapFlags::VERIFIED),
         alone: parks
             && force_flags.contains(HeapFlags::NO_SERIALIZE)
@@ -261,7 +272,14 @@ unsafe fn first_segment(
     if given.commit_routine.is_some() {
         return Err(Status::INVALID_PARAMETER);
     }
-    let (reserve, commit) = sizes(request, growable).ok_or(Status::NO_MEMORY)?;
+    let (mut reserve, mut commit) = sizes(request, growable).ok_or(Status::NO_MEMORY)?;
+    let mut header = layout::HEAP_HEADER_BYTES;
+    if settings.page_heap.is_some() {
+        // The first page is for show.
+        reserve = reserve.checked_add(PAGE).ok_or(Status::NO_MEMORY)?;
+        commit += PAGE;
+        header = layout::PAGE_HEAP_HEADER_BYTES;
+    }
     let base = settings
         .vm
         .reserve_and_commit(reserve, commit, settings.protection, settings.window)
@@ -273,7 +291,7 @@ unsafe fn first_segment(
         backing: Backing::Heap,
         // A heap whose reserve is committed to the end has no page to spare for a guard (2.2).
         guard: growable && commit < reserve,
-        header: layout::HEAP_HEADER_BYTES,
+        header,
         caller: None,
     })
 }
@@ -410,9 +428,29 @@ fn undo(settings: &Settings, first: &segment::Extent) {
     }
 }
 
+/// Writes what is to be seen of a page heap: flags, and a signature behind the first page (10.6,
+/// C356).
+///
+/// # Safety
+/// 1. Two pages from `base` on are committed and ours.
+unsafe fn write_page_heap_header(settings: &Settings, base: usize) {
+    let header = base as *mut HeapHeader;
+    // SAFETY: (1).
+    unsafe {
+        (base as *mut u8).write_bytes(layout::PAGE_HEAP_FILL, PAGE);
+        (*header).flags = settings.flags.bits();
+        (*header).force_flags = settings.force_flags.bits();
+        ((base + PAGE) as *mut u32).write(layout::PAGE_HEAP_SIGNATURE);
+    }
+}
+
 /// Zeroes the first page of caller memory (2.3) and writes NT's fields (10.4).
 fn write_header(heap: &Heap, extent: &segment::Extent) {
     let settings = &heap.settings;
+    if settings.page_heap.is_some() {
+        // SAFETY: a page heap has two committed pages at least.
+        return unsafe { write_page_heap_header(settings, extent.base) };
+    }
     let header = extent.base as *mut HeapHeader;
     // SAFETY: the first page is committed and ours; the header fits into it.
     unsafe {

@@ -22,7 +22,8 @@ pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
     }
     // SAFETY: (1): the list was the last thing that led others here.
     let state = unsafe { heap.state() };
-    for region in state.segments.iter().chain(state.large.iter()) {
+    let regions = state.segments.iter().chain(state.large.iter());
+    for region in regions.chain(state.freed.iter()) {
         // SAFETY: (1).
         unsafe { segment::discard(heap, region) };
     }

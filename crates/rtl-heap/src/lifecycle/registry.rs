@@ -95,10 +95,10 @@ impl List {
     }
 
     /// Writes `ProcessHeapsListIndex`, slot plus one, into the headers from `slot` on, but for heaps
-    /// that are protected.
+    /// that are protected, and page heaps, whose header shows nothing.
     fn number_from(&self, slot: usize) {
         for (index, heap) in self.heaps().iter().enumerate().skip(slot) {
-            if heap.protected.load(Ordering::Relaxed) {
+            if heap.protected.load(Ordering::Relaxed) || heap.settings.page_heap.is_some() {
                 continue;
             }
             let header = heap.handle as *mut HeapHeader;

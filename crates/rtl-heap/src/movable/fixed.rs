@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use rtl_platform::vm::{PageState, Protection, VmError};
 
-use crate::backend::blocks::{self, Located};
+use crate::backend::blocks::Located;
 use crate::entry::EntryFlags;
 use crate::flags::HeapFlags;
 use crate::heap::Heap;
@@ -16,6 +16,7 @@ use crate::ops::extras;
 use crate::regions;
 use crate::status::Status;
 use crate::system_vm::system_vm;
+use crate::verify::page_heap;
 
 /// Flags for a heap call that makes or changes data.
 pub fn heap_flags(flags: MemoryFlags) -> HeapFlags {
@@ -170,7 +171,7 @@ pub fn owner_of(heap: &'static Heap, address: usize) -> Option<MemoryHandle> {
     }
     let guard = heap.enter(HeapFlags::empty());
     // SAFETY: the guard holds the lock.
-    let located = unsafe { blocks::locate(guard.heap, address) };
+    let located = unsafe { page_heap::locate(guard.heap, address) };
     let owner = match located {
         Ok(Located::Block(block)) if block.entry.flags.contains(OWNED) => {
             // SAFETY: the guard holds the lock, and it is a busy block.

@@ -7,7 +7,7 @@
 
 use core::ptr::NonNull;
 
-use crate::backend::blocks::{self, Located};
+use crate::backend::blocks::Located;
 use crate::flags::HeapFlags;
 use crate::heap::Heap;
 use crate::lifecycle::registry;
@@ -18,6 +18,7 @@ use crate::nt::{self, HeapHandle};
 use crate::ops::extras;
 use crate::regions::Region;
 use crate::status::Status;
+use crate::verify::page_heap;
 
 /// Runs `work` on the object of a handle, any bit pattern, with the table's lock held.
 fn with_object<R>(
@@ -76,7 +77,7 @@ fn allocate_data(
     let owner = entry.handle().0;
     // SAFETY: the guard holds the lock; the block was made above and is nobody else's.
     unsafe {
-        match blocks::locate(guard.heap, data.as_ptr() as usize) {
+        match page_heap::locate(guard.heap, data.as_ptr() as usize) {
             Ok(Located::Block(block)) => extras::write_slot(guard.heap, &block, [0, owner]),
             Ok(Located::Large(region)) => {
                 let region: *mut Region = region.as_ptr();

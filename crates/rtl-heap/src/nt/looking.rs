@@ -4,7 +4,6 @@ use core::sync::atomic::Ordering;
 
 use crate::flags::HeapFlags;
 use crate::heap::Heap;
-use crate::inspect;
 use crate::lifecycle::registry;
 use crate::nt::{HeapHandle, is_reentrant};
 use crate::status::Status;
@@ -34,7 +33,7 @@ pub fn walk(heap: HeapHandle, address: usize) -> Result<WalkEntry, Status> {
     }
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
-    unsafe { inspect::walk::next(heap, state, address) }
+    unsafe { verify::page_heap::next(heap, state, address) }
 }
 
 /// Every heap of the process is whole. All are checked even after one that is not, but for those

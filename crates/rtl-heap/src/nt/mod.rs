@@ -490,7 +490,10 @@ pub fn compact(heap: HeapHandle, flags: HeapFlags) -> Result<usize, Status> {
     }
     let (heap, state) = guard.parts();
     // SAFETY: the guard holds the lock.
-    Ok(unsafe { ops::compact::compact(heap, state) })
+    Ok(unsafe {
+        verify::page_heap::compact(heap, state);
+        ops::compact::compact(heap, state)
+    })
 }
 
 /// Sums over a heap, taken with its lock held.

@@ -9,7 +9,7 @@ use crate::heap::{Heap, State};
 use crate::ops::{self, extras};
 use crate::pattern;
 use crate::stack_database::Trace;
-use crate::verify::{check, freed, tail, traces};
+use crate::verify::{check, freed, page_heap, tail, traces};
 
 /// [`ops::allocate::allocate`] with the debug heap's checks and fills; `trace` is its
 /// caller's.
@@ -29,7 +29,31 @@ pub unsafe fn allocate(
     trace: Option<Trace>,
 ) -> Result<NonNull<u8>, Refusal> {
     // SAFETY: (1).
-    unsafe { check::before_call(heap, state) }?;
+    let user = unsafe {
+        check::before_call(heap, state)?;
+        match heap.settings.page_heap {
+            None => plain(heap, state, flags, size, alignment),
+            Some(_) => page_heap::allocate(heap, state, flags, size, alignment),
+        }
+    }?;
+    traces::note_allocated(state, user.as_ptr() as usize, trace);
+    Ok(user)
+}
+
+/// A block of the back end, or a large one, filled and with its tail.
+///
+/// # Errors
+/// As for [`allocate`].
+///
+/// # Safety
+/// 1. As for [`allocate`].
+pub unsafe fn plain(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    size: usize,
+    alignment: usize,
+) -> Result<NonNull<u8>, Refusal> {
     // The block is looked at before it is zeroed.
     let unzeroed = flags.difference(HeapFlags::ZERO_MEMORY);
     // SAFETY: (1).
@@ -39,7 +63,6 @@ pub unsafe fn allocate(
         // SAFETY: (1): the block is new.
         unsafe { make_ready(heap, state, &block, flags) }?;
     }
-    traces::note_allocated(state, user.as_ptr() as usize, trace);
     Ok(user)
 }
 

@@ -6,7 +6,7 @@ use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::inspect;
-use crate::verify::{freed, tail};
+use crate::verify::{freed, page_heap, tail};
 
 /// The live block at `pointer`, any bit pattern, if it is whole to its last byte.
 ///
@@ -17,12 +17,11 @@ use crate::verify::{freed, tail};
 /// 1. The heap's lock is held.
 pub unsafe fn block(heap: &Heap, pointer: usize) -> Result<Located, HeapFailure> {
     // SAFETY: (1).
-    let located = unsafe { blocks::locate(heap, pointer) }?;
-    if let Located::Block(block) = &located {
-        // SAFETY: (1).
-        unsafe { busy(heap, block) }?;
+    unsafe {
+        let located = page_heap::locate(heap, pointer)?;
+        live(heap, &located)?;
+        Ok(located)
     }
-    Ok(located)
 }
 
 /// Every block, list and sum of the heap, and every byte that has a pattern.
@@ -53,7 +52,7 @@ pub unsafe fn heap(heap: &Heap, state: &State) -> Result<(), HeapFailure> {
             // SAFETY: (1).
             unsafe {
                 if block.entry.is_busy() {
-                    busy(heap, &block)?;
+                    live(heap, &Located::Block(block))?;
                 } else if let Some(address) = freed::damage(heap, &block) {
                     return Err(blocks::failure(heap, FailureKind::UsageAfterFree, address));
                 }
@@ -61,12 +60,21 @@ pub unsafe fn heap(heap: &Heap, state: &State) -> Result<(), HeapFailure> {
             }
         }
     }
+    for region in state.large.iter() {
+        // SAFETY: (1).
+        unsafe { live(heap, &Located::Large(region)) }?;
+    }
     Ok(())
 }
 
 /// # Safety
-/// 1. `block` is a busy block of the heap, whose lock is held.
-unsafe fn busy(heap: &Heap, block: &Block) -> Result<(), HeapFailure> {
+/// 1. `located` is a live block of the heap, whose lock is held.
+unsafe fn live(heap: &Heap, located: &Located) -> Result<(), HeapFailure> {
+    // SAFETY: (1).
+    unsafe { page_heap::check(heap, located) }?;
+    let Located::Block(block) = located else {
+        return Ok(());
+    };
     // SAFETY: (1).
     match unsafe { tail::damage(heap, block) } {
         // A report names the block, whose owner is to be found.
@@ -109,7 +117,7 @@ pub unsafe fn for_call(heap: &Heap, state: &State, pointer: usize) -> Result<Loc
         if validates(heap, HeapFlags::VALIDATION) {
             block(heap, pointer)
         } else {
-            blocks::locate(heap, pointer)
+            page_heap::locate(heap, pointer)
         }
     }
 }
@@ -123,11 +131,10 @@ pub unsafe fn for_call(heap: &Heap, state: &State, pointer: usize) -> Result<Loc
 /// 1. As for [`heap`].
 pub unsafe fn size(heap: &Heap, state: &State, pointer: usize) -> Result<usize, Refusal> {
     // SAFETY: (1).
-    Ok(match unsafe { for_call(heap, state, pointer) }? {
-        Located::Block(block) => block.entry.requested(),
-        // SAFETY: (1).
-        Located::Large(region) => unsafe { region.as_ref() }.requested,
-    })
+    unsafe {
+        let located = for_call(heap, state, pointer)?;
+        Ok(page_heap::requested(heap, &located))
+    }
 }
 
 /// The heap has one of these validation flags, and not the one that overrules them (1.1).

@@ -64,15 +64,29 @@ pub unsafe fn fill_words(heap: &Heap, address: usize) {
 /// # Safety
 /// 1. As for [`fill`].
 unsafe fn fill_part(heap: &Heap, address: usize, part: Range<usize>) {
-    if !is_checked(heap) {
-        return;
+    if is_checked(heap) {
+        // SAFETY: (1): committed, and the free block's own.
+        let fill = |run: Range<usize>| unsafe { pattern::fill_freed(run.start, run.end) };
+        // SAFETY: (1).
+        unsafe { visit(heap, address, part, fill) };
     }
+}
+
+/// Calls `visit` with what of `part` is body of the free block around `address`, as far as it is
+/// committed.
+///
+/// # Safety
+/// 1. As for [`fill`].
+pub unsafe fn visit(
+    heap: &Heap,
+    address: usize,
+    part: Range<usize>,
+    visit: impl FnMut(Range<usize>),
+) {
     // SAFETY: (1).
     if let Some(free) = unsafe { free_around(heap, address) } {
         let body = blocks::free_body(free.address, free.end());
         let part = part.start.max(body.start)..part.end.min(body.end);
-        // SAFETY: (1): committed, and the free block's own.
-        let visit = |run: Range<usize>| unsafe { pattern::fill_freed(run.start, run.end) };
         // SAFETY: (1).
         unsafe { blocks::committed_runs(free.region, part, visit) };
     }

@@ -9,12 +9,14 @@
 //! | [`tail`] | the bytes behind a block's data |
 //! | [`freed`] | the bytes of free memory (INV-FILL) |
 //! | [`check`] | blocks and whole heaps, looked at |
+//! | [`page_heap`] | stamps around blocks, and pages of their own |
 //! | [`traces`] | who allocated a block |
 //! | [`allocate`], [`reallocate`], [`release`] | the calls |
 
 pub mod allocate;
 pub mod check;
 mod freed;
+pub mod page_heap;
 pub mod reallocate;
 pub mod release;
 mod tail;

@@ -9,10 +9,9 @@ use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::ops::{self, extras};
 use crate::pattern;
-use crate::regions::Region;
 use crate::stack_database::Trace;
 use crate::units::GRANULE;
-use crate::verify::{allocate, check, freed, release, tail, traces};
+use crate::verify::{allocate, check, freed, page_heap, release, tail, traces};
 
 /// [`ops::reallocate::reallocate`] with the debug heap's checks and fills; `trace` is
 /// its caller's.
@@ -34,9 +33,8 @@ pub unsafe fn reallocate(
     unsafe { check::before_call(heap, state) }?;
     // SAFETY: (1).
     let located = unsafe { check::block(heap, pointer) }?;
-    let in_place = flags | HeapFlags::REALLOC_IN_PLACE_ONLY;
     // SAFETY: (1).
-    match unsafe { ops::reallocate::reallocate(heap, state, in_place, pointer, size) } {
+    match unsafe { in_place(heap, state, flags, &located, pointer, size) } {
         Ok(user) => {
             if let Located::Block(old) = &located {
                 // SAFETY: (1).
@@ -53,11 +51,36 @@ pub unsafe fn reallocate(
     }
 }
 
+/// # Safety
+/// 1. As for [`reallocate`]; `located` is the block at `pointer`.
+unsafe fn in_place(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    located: &Located,
+    pointer: usize,
+    size: usize,
+) -> Result<NonNull<u8>, Refusal> {
+    if heap.settings.page_heap.is_some() {
+        // A block of a page heap ends where it ends.
+        // SAFETY: (1).
+        let same = unsafe { page_heap::requested(heap, located) } == size;
+        let user = NonNull::new(pointer as *mut u8).filter(|_| same);
+        return user.ok_or(Refusal::NoMemory);
+    }
+    let flags = flags | HeapFlags::REALLOC_IN_PLACE_ONLY;
+    // SAFETY: (1).
+    unsafe { ops::reallocate::reallocate(heap, state, flags, pointer, size) }
+}
+
 /// Fills what has changed around a block that changed its size in place; `old` is as it was.
 ///
 /// # Safety
 /// 1. As for [`reallocate`].
 unsafe fn refill(heap: &Heap, flags: HeapFlags, old: &Block) -> Result<(), Refusal> {
+    if heap.settings.page_heap.is_some() {
+        return Ok(());
+    }
     // SAFETY: (1).
     let Located::Block(block) = (unsafe { blocks::locate(heap, old.user()) })? else {
         return Ok(());
@@ -86,19 +109,14 @@ unsafe fn move_block(
     size: usize,
     trace: Option<Trace>,
 ) -> Result<NonNull<u8>, Refusal> {
-    let (old_size, kept) = match &located {
-        Located::Block(block) => (
-            block.entry.requested(),
-            extras::call_flags(block.entry.flags),
-        ),
-        Located::Large(region) => {
-            // SAFETY: (1).
-            let record: &Region = unsafe { region.as_ref() };
-            (
-                record.requested,
-                HeapFlags::from_bits_retain(record.user_flags),
-            )
-        }
+    // SAFETY: (1).
+    let old_size = unsafe { page_heap::requested(heap, &located) };
+    let kept = match &located {
+        Located::Block(block) => extras::call_flags(block.entry.flags),
+        // SAFETY: (1).
+        Located::Large(region) => unsafe {
+            HeapFlags::from_bits_retain(region.as_ref().user_flags)
+        },
     };
     let flags = flags
         .difference(HeapFlags::SETTABLE_USER_VALUE | HeapFlags::SETTABLE_USER_FLAGS)
@@ -109,7 +127,10 @@ unsafe fn move_block(
         moved
             .as_ptr()
             .copy_from_nonoverlapping(pointer as *const u8, old_size.min(size));
-        ops::reallocate::copy_value(heap, &located, moved);
+        let inner = page_heap::inner(heap, moved.as_ptr() as usize);
+        if let Some(inner) = NonNull::new(inner as *mut u8) {
+            ops::reallocate::copy_value(heap, &located, inner);
+        }
         if let Err(refusal) = release::free(heap, state, pointer) {
             // The old block's surroundings are damaged: it stays, and so do its contents.
             release::free(heap, state, moved.as_ptr() as usize)?;

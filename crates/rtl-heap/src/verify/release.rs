@@ -4,7 +4,7 @@ use crate::backend::blocks::Located;
 use crate::failure::Refusal;
 use crate::heap::{Heap, State};
 use crate::ops;
-use crate::verify::{check, freed};
+use crate::verify::{check, freed, page_heap};
 
 /// [`ops::free::free`] with the debug heap's checks and fills.
 ///
@@ -19,11 +19,15 @@ pub unsafe fn free(heap: &Heap, state: &mut State, pointer: usize) -> Result<(),
     unsafe {
         check::before_call(heap, state)?;
         let located = check::block(heap, pointer)?;
-        ops::free::free(heap, state, pointer)?;
-        state.traces.remove(pointer);
-        if let Located::Block(block) = located {
-            freed::fill(heap, block.address..block.end());
+        if heap.settings.page_heap.is_some() {
+            page_heap::free(heap, state, &located)?;
+        } else {
+            ops::free::free(heap, state, pointer)?;
+            if let Located::Block(block) = located {
+                freed::fill(heap, block.address..block.end());
+            }
         }
+        state.traces.remove(pointer);
     }
     Ok(())
 }

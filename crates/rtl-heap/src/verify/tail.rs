@@ -21,7 +21,7 @@ pub unsafe fn write(heap: &Heap, block: &Block) {
     if is_checked(heap) {
         let data_end = block.user() + block.entry.requested();
         // SAFETY: (1): a block of such a heap is that much larger than its data.
-        unsafe { pattern::fill_tail(data_end, GRANULE) };
+        unsafe { pattern::fill_bytes(data_end, GRANULE, pattern::TAIL) };
     }
 }
 
@@ -39,5 +39,5 @@ pub unsafe fn damage(heap: &Heap, block: &Block) -> Option<usize> {
         return Some(data_end);
     }
     // SAFETY: (1): inside the block, which is committed.
-    unsafe { pattern::first_not_tail(data_end, GRANULE) }
+    unsafe { pattern::first_not_byte(data_end, GRANULE, pattern::TAIL) }
 }

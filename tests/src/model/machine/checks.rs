@@ -34,7 +34,8 @@ impl Machine<'_> {
         }
         let is_simple = alignment <= GRANULE
             && !flags.intersects(EXTRAS)
-            && !shape.flags.intersects(EXTRAS)
+            && !self.made_with.intersects(EXTRAS)
+            && !self.page_heap
             && !shape.flags.contains(HeapFlags::DISABLE_COALESCE_ON_FREE);
         !is_simple || size + NEAR_LIMIT > shape.largest_block() || !self.has_room(size)
     }
@@ -102,8 +103,8 @@ impl Machine<'_> {
     /// In a debug heap the bytes of a block from `from` on, which nobody has written to, have their
     /// pattern in whole DWORDs, and a tail follows; a large block has neither.
     pub(super) fn check_fill(&self, block: usize, from: usize, size: usize, flags: HeapFlags) {
-        let heap_flags = self.subject.shape().flags;
-        if nt::region_of(block).is_none_or(|region| region.large) {
+        let heap_flags = self.made_with;
+        if self.page_heap || nt::region_of(block).is_none_or(|region| region.large) {
             return;
         }
         let is = |at: usize, byte: u8| {
@@ -128,12 +129,7 @@ impl Machine<'_> {
 
     /// In a heap with tagging every live block counts for some tag.
     fn check_tags(&self) {
-        if !self
-            .subject
-            .shape()
-            .flags
-            .contains(HeapFlags::TAGGING_ENABLED)
-        {
+        if !self.made_with.contains(HeapFlags::TAGGING_ENABLED) || self.page_heap {
             return;
         }
         let (mut blocks, mut bytes) = (0, 0);
@@ -149,12 +145,13 @@ impl Machine<'_> {
         );
     }
 
-    /// Where a block with a user value has it; `None` for a large block.
+    /// Where a block with a user value has it; `None` for one that has it elsewhere: a large block, and
+    /// one of a page heap.
     pub(super) fn value_slot(&self, block: usize, size: usize) -> Option<*mut usize> {
-        if nt::region_of(block)?.large {
+        if self.page_heap || nt::region_of(block)?.large {
             return None;
         }
-        let heap_flags = self.subject.shape().flags;
+        let heap_flags = self.made_with;
         let tail = usize::from(heap_flags.contains(HeapFlags::TAIL_CHECKING_ENABLED)) * GRANULE;
         let data = size.next_multiple_of(8);
         Some((block + data + tail + GRANULE / 2) as *mut usize)

@@ -55,6 +55,10 @@ pub struct Machine<'s> {
     system: System,
     /// Flags that are in force with every call.
     forced: HeapFlags,
+    /// Flags the heap was made with, its process's included.
+    made_with: HeapFlags,
+    /// Blocks have stamps or pages of their own.
+    page_heap: bool,
     fresh: Accounting,
     live: BTreeMap<usize, Live>,
     freed: Vec<usize>,
@@ -85,12 +89,15 @@ impl<'s> Machine<'s> {
         hooks::set_failure_handler(Some(misuse::count_failure));
         let heap = subject.handle();
         let fresh = nt::accounting(heap).expect("a heap");
+        let made_with = nt::flags(heap).expect("a heap");
         assert!(nt::validate(heap, HeapFlags::empty(), None));
         Self {
             subject,
             heap,
             system,
             forced: (subject.shape().flags & HeapFlags::CREATE_VALID).forced(),
+            made_with,
+            page_heap: made_with.contains(HeapFlags::PAGE_ALLOCS),
             fresh,
             live: BTreeMap::new(),
             freed: Vec::new(),
@@ -288,7 +295,8 @@ impl<'s> Machine<'s> {
         // What a call's flags add may make a smaller block a larger one.
         // A block of the front end never stays where it is.
         let front = nt::compatibility(self.heap) == Ok(2);
-        let shrinks = size <= old.size && !flags.intersects(EXTRAS) && !front;
+        // Nor does one of a page heap.
+        let shrinks = size <= old.size && !flags.intersects(EXTRAS) && !front && !self.page_heap;
         // SAFETY: the model's own block.
         let moved = match unsafe { nt::reallocate(self.heap, flags, block as *mut u8, size) } {
             Ok(moved) => moved.as_ptr() as usize,
