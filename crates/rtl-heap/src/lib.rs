@@ -79,6 +79,7 @@ mod units;
 mod verify;
 
 pub use face::global::ProcessHeap;
+pub use face::looking::Entries;
 pub use face::owned::{Heap, HeapBuilder, HeapGuard};
 pub use flags::HeapFlags;
 pub use global_flags::GlobalFlags;

@@ -3,5 +3,6 @@
 #[cfg(feature = "allocator-api2")]
 mod allocator_api;
 pub mod global;
+pub mod looking;
 pub mod owned;
 mod unwind;

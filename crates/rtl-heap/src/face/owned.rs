@@ -46,6 +46,11 @@ impl HeapBuilder {
         self
     }
 
+    /// Blocks are counted by tags ([`Heap::define_tag`]). Such a heap has no front end.
+    pub fn tagging(self) -> HeapBuilder {
+        self.flags(nt::TAGGING)
+    }
+
     /// The numbers that zeros stand for: [`Limits::WINDOWS`] unless this is called.
     pub fn limits(mut self, limits: Limits) -> HeapBuilder {
         self.request.limits = limits;
