@@ -72,6 +72,23 @@ pub fn reallocate(heap: usize, flags: u32, block: usize, size: usize) -> usize {
     unsafe { win32::HeapReAlloc(pvoid(heap), flags, pvoid(block), size) }.expose_provenance()
 }
 
+/// A byte in memory of a heap's that is committed.
+pub fn byte(address: usize) -> u8 {
+    // SAFETY: the tour looks at blocks and headers of its own heaps, and right behind them.
+    unsafe { ptr::with_exposed_provenance::<u8>(address).read_volatile() }
+}
+
+/// Four bytes, as a number.
+pub fn word(address: usize) -> u32 {
+    u32::from_ne_bytes([0, 1, 2, 3].map(|at| byte(address + at)))
+}
+
+/// Overwrites a byte, which the heap is to notice.
+pub fn change_byte(address: usize, byte: u8) {
+    // SAFETY: as in `byte`; the tour puts the byte back before the heap uses it.
+    unsafe { ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(byte) };
+}
+
 /// `HeapFree`.
 pub fn free(heap: usize, block: usize) -> bool {
     // SAFETY: the tour uses no block once it has freed it.

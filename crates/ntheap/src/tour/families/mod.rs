@@ -2,6 +2,7 @@
 //! the specification, under their numbers.
 
 mod calls;
+mod debug_heap;
 mod lfh;
 mod objects;
 mod tags;
@@ -23,4 +24,5 @@ pub fn visit(tour: &mut Tour) {
     lfh::visit(tour);
     objects::visit(tour);
     tags::visit(tour);
+    debug_heap::visit(tour);
 }
