@@ -17,14 +17,12 @@ pub struct Prefix {
 impl Prefix {
     /// The prefix for 64-bit programs, created at first use.
     pub fn open_64(workspace: &Workspace) -> Result<Self> {
-        Self::open(workspace, "wine64")
+        Self::open(workspace.cache.join("wine64"))
     }
 
-    /// A prefix of this name, created at first use.
-    pub fn open(workspace: &Workspace, name: &str) -> Result<Self> {
-        let prefix = Self {
-            directory: workspace.cache.join(name),
-        };
+    /// A prefix in this directory, created at first use.
+    pub fn open(directory: PathBuf) -> Result<Self> {
+        let prefix = Self { directory };
         if !prefix.directory.join("system.reg").exists() {
             fs::create_dir_all(&prefix.directory)?;
             prefix

@@ -27,7 +27,10 @@ impl WineRows {
             println!("Wine takes no part: {why}");
             return Ok(None);
         }
-        let target_dir = workspace.target_dir("build-std");
+        // Both belong to this checkout: a gate that ends, or a measurement elsewhere, would end the
+        // server under this one, or exchange the program.
+        let target_dir = workspace.native_target_dir().join("wine");
+        let prefix = target_dir.join("prefix");
         build_std::command(workspace, BUILD_STD_CARGO)
             .args([
                 "build",
@@ -46,8 +49,7 @@ impl WineRows {
             ])
             .arg(&target_dir)
             .run()?;
-        // A prefix of its own: a gate that ends would end the server under the measurement.
-        let prefix = Prefix::open(workspace, "wine-bench")?;
+        let prefix = Prefix::open(prefix)?;
         prefix.keep_server()?;
         let program = target_dir.join(WIN64).join("release/wine_rows.exe");
         Ok(Some(Self { program, prefix }))
