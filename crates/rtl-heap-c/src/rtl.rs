@@ -5,7 +5,7 @@ use core::ptr::{self, NonNull};
 
 use rtl_heap::flags::HeapFlags;
 use rtl_heap::limits::Limits;
-use rtl_heap::nt::{self, CreateRequest, Freed};
+use rtl_heap::nt::{self, Allocated, CreateRequest, Freed};
 use rtl_heap::params::HeapParameters;
 use rtl_heap::status::Status;
 
@@ -147,6 +147,19 @@ unsafe extern "system" fn free_kept(heap: PVOID, flags: ULONG, block: PVOID) -> 
     }
 }
 
+/// The size of a block that is no slot, with the function's signature: it is jumped to.
+#[inline(never)]
+extern "system" fn size(heap: PVOID, flags: ULONG, block: PCVOID) -> SIZE_T {
+    let flags = HeapFlags::from_bits_retain(flags);
+    match nt::size_the_long_way(handle(heap), flags, block.cast()) {
+        Ok(size) => size,
+        Err(status) => {
+            fail(status);
+            SIZE_T::MAX
+        }
+    }
+}
+
 /// All of a free but the short paths, with the function's signature: it is jumped to.
 ///
 /// # Safety
@@ -168,10 +181,10 @@ unsafe extern "system" fn free(heap: PVOID, flags: ULONG, block: PVOID) -> LOGIC
 /// signature: it is jumped to.
 #[inline(never)]
 extern "system-unwind" fn allocate_kept(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
-    let given = HeapFlags::from_bits_retain(flags);
-    match nt::allocate_kept(handle(heap), given, size) {
+    let (heap, flags) = (handle(heap), HeapFlags::from_bits_retain(flags));
+    match nt::allocate_kept(heap, flags, size) {
         Some(block) => block.as_ptr().cast(),
-        None => allocate_alone(heap, flags, size),
+        None => allocate(heap, flags, size),
     }
 }
 
@@ -325,8 +338,9 @@ exports! { nt:
     ) -> PVOID {
         let (heap, flags) = (handle(HeapHandle), HeapFlags::from_bits_retain(Flags));
         match nt::allocate_at_once(heap, flags, Size) {
-            Some(block) => block.as_ptr().cast(),
-            None => allocate_kept(HeapHandle, Flags, Size),
+            Allocated::Block(block) => block.as_ptr().cast(),
+            Allocated::NoLane => allocate_alone(HeapHandle, Flags, Size),
+            Allocated::Not => allocate_kept(HeapHandle, Flags, Size),
         }
     }
 
@@ -377,13 +391,9 @@ exports! { nt:
         Flags: ULONG,
         BaseAddress: PCVOID,
     ) -> SIZE_T {
-        let flags = HeapFlags::from_bits_retain(Flags);
-        match nt::size(handle(HeapHandle), flags, BaseAddress.cast()) {
-            Ok(size) => size,
-            Err(status) => {
-                fail(status);
-                SIZE_T::MAX
-            }
+        match nt::size_at_once(handle(HeapHandle), BaseAddress.cast()) {
+            Some(size) => size,
+            None => size(HeapHandle, Flags, BaseAddress),
         }
     }
 }

@@ -5,7 +5,7 @@
 use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 
-use rtl_heap::nt::Freed;
+use rtl_heap::nt::{Allocated, Freed};
 use rtl_heap::{Accounting, HeapFlags, nt};
 use rtl_platform::{errno, os, process};
 
@@ -29,7 +29,8 @@ const GRANULE: usize = 2 * size_of::<usize>();
 #[inline]
 pub fn malloc(size: usize) -> *mut u8 {
     if !statistics::is_counting()
-        && let Some(block) = nt::allocate_at_once(heap_so_far(), HeapFlags::empty(), size)
+        && let Allocated::Block(block) =
+            nt::allocate_at_once(heap_so_far(), HeapFlags::empty(), size)
     {
         return block.as_ptr();
     }

@@ -364,7 +364,9 @@ impl Table {
     /// The place for lanes of the heap whose handle `handle` is, any bit pattern.
     #[inline(always)]
     pub fn place(&self, handle: usize) -> &Cell<*mut Lane> {
-        let number = (handle / ALLOCATION_GRANULARITY) & self.mask;
+        // Heaps lie side by side, and in batches that do not.
+        let granularity = handle / ALLOCATION_GRANULARITY;
+        let number = (granularity ^ (granularity >> 4)) & self.mask;
         // SAFETY: the masked number is a place's.
         unsafe {
             &*ptr::from_ref(self)
@@ -449,7 +451,7 @@ pub unsafe fn strike(list: &AtomicPtr<Lane>, lane: &Lane) {
 }
 
 /// A handle for lanes that no call shall find: any other value could be what a caller passes.
-fn nobodys_handle() -> usize {
+pub fn nobodys_handle() -> usize {
     static HANDLE: AtomicUsize = AtomicUsize::new(0);
     if HANDLE.load(Ordering::Relaxed) == 0 {
         // Odd, as no heap's handle, and not all ones, as what wide slabs say.
@@ -459,10 +461,8 @@ fn nobodys_handle() -> usize {
     HANDLE.load(Ordering::Relaxed)
 }
 
-/// Has no call find a heap's lanes for as long as the heap is hidden itself, or lets calls with `handle`
-/// find them again.
-pub fn hide(list: &AtomicPtr<Lane>, hidden: bool, handle: usize) {
-    let handle = if hidden { nobodys_handle() } else { handle };
+/// Has calls with `handle` find a heap's lanes: the heap's own, or [`nobodys_handle`].
+pub fn set_handles(list: &AtomicPtr<Lane>, handle: usize) {
     while_still(|| {
         let mut at = list.load(Ordering::Relaxed);
         // SAFETY: listed lanes are live.

@@ -25,10 +25,10 @@ use crate::units::{GRANULE, Granules};
 /// The record of a slab, in the metadata pool, the side array right behind it.
 #[repr(C)]
 pub struct Slab {
-    /// Handle of the heap it belongs to.
-    pub handle: usize,
+    /// Handle of the heap it belongs to, unless that is hidden.
+    handle: AtomicUsize,
     /// The same for a slab whose side entries have one byte; else what is no heap's.
-    narrow_handle: usize,
+    narrow_handle: AtomicUsize,
     /// User address of the first slot, a multiple of a page.
     first: AtomicUsize,
     /// Bytes of all slots.
@@ -81,8 +81,8 @@ impl Slab {
         let wide = buckets::is_wide(bucket);
         let slab = metadata::allocate(Slab::record_bytes(slots, wide))?.cast::<Slab>();
         let record = Slab {
-            handle,
-            narrow_handle: if wide { usize::MAX } else { handle },
+            handle: AtomicUsize::new(handle),
+            narrow_handle: AtomicUsize::new(if wide { usize::MAX } else { handle }),
             first: AtomicUsize::new(0),
             extent: (slots * stride) as usize,
             reciprocal: (1u64 << 32).div_ceil(stride.into()),
@@ -134,10 +134,19 @@ impl Slab {
     /// Handle of the heap it belongs to; of a narrow slab only, unless `wide`.
     #[inline(always)]
     pub fn handle_if(&self, wide: bool) -> usize {
-        if wide {
-            self.handle
+        let handle = if wide {
+            &self.handle
         } else {
-            self.narrow_handle
+            &self.narrow_handle
+        };
+        handle.load(Ordering::Relaxed)
+    }
+
+    /// Has calls with `handle` find it: its heap's, or none.
+    pub fn set_handle(&self, handle: usize) {
+        self.handle.store(handle, Ordering::Relaxed);
+        if !self.is_wide() {
+            self.narrow_handle.store(handle, Ordering::Relaxed);
         }
     }
 

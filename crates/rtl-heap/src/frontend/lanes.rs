@@ -14,7 +14,7 @@ use crate::metadata;
 use crate::side::Marks;
 
 /// Places of a thread's first table.
-const FIRST_PLACES: usize = 8;
+const FIRST_PLACES: usize = 16;
 
 /// The calling thread's lane of `heap`; `None` for a heap that zeroes every block, for a thread that
 /// is ending, and without memory.
@@ -97,7 +97,7 @@ fn table_with_room() -> Option<NonNull<Table>> {
     let table = Table::of_thread()?;
     // SAFETY: the thread's table is live.
     let record = unsafe { table.as_ref() };
-    if record.lanes.get() < record.places().len() {
+    if 2 * record.lanes.get() < record.places().len() {
         return Some(table);
     }
     // The lane used last may be one of those that go.
@@ -118,7 +118,7 @@ fn table_with_room() -> Option<NonNull<Table>> {
         }
     }
     record.lanes.set(record.lanes.get() - gone);
-    if record.lanes.get() < record.places().len() / 2 {
+    if 4 * record.lanes.get() < record.places().len() {
         return Some(table);
     }
     // Without memory the table goes on as it is, with more lanes to a place.

@@ -29,17 +29,33 @@ fn take_top(lane: &Lane, stack: &Stack, unused: usize, wide: bool) -> Option<Non
     Some(unsafe { NonNull::new_unchecked(kept.user as *mut u8) })
 }
 
+/// What came of an attempt to allocate a slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Allocated {
+    /// Here it is.
+    Block(NonNull<u8>),
+    /// The thread has no lane of such a heap at hand.
+    NoLane,
+    /// The lane has none ready.
+    Not,
+}
+
 /// A slot for `size` bytes, a block of `bytes` whose bucket is narrow, from the calling thread's lane of
-/// the heap whose handle `heap` is, any bit pattern. `None` for any other way.
+/// the heap whose handle `heap` is, any bit pattern.
 ///
 /// No lock, no call, no memory touched but the thread's own and the slot's side entry.
 #[inline(always)]
-pub fn allocate_narrow(heap: usize, size: usize, bytes: usize) -> Option<NonNull<u8>> {
+pub fn allocate_narrow(heap: usize, size: usize, bytes: usize) -> Allocated {
     debug_assert!(bytes <= LARGEST_NARROW.bytes());
-    let lane = lane::at_once(heap)?;
+    let Some(lane) = lane::at_once(heap) else {
+        return Allocated::NoLane;
+    };
     // Each such size has its own bucket, numbered by it.
     let stack = lane.narrow_stack(bytes / GRANULE);
-    take_top(lane, stack, bytes - size, false)
+    match take_top(lane, stack, bytes - size, false) {
+        Some(block) => Allocated::Block(block),
+        None => Allocated::Not,
+    }
 }
 
 /// A slot for `size` bytes, a block of `granules`, as [`allocate_narrow`], but of any bucket, and from
@@ -208,12 +224,12 @@ struct Busy {
 }
 
 /// The busy slot at `pointer`, any bit pattern. `None` when the address is in no slab of the heap.
-#[inline]
+#[inline(always)]
 fn find(handle: usize, pointer: usize) -> Option<Result<Busy, FailureKind>> {
     let slab = NonNull::new(slab_map::at(pointer) as *mut Slab)?;
     // SAFETY: records of slabs stay readable while their heap lives.
     let record = unsafe { slab.as_ref() };
-    if record.handle != handle {
+    if record.handle_if(true) != handle {
         return None;
     }
     let Some(slot) = record.slot_at(pointer) else {
@@ -229,6 +245,16 @@ fn find(handle: usize, pointer: usize) -> Option<Result<Busy, FailureKind>> {
         }),
         None => Err(FailureKind::BlockNotBusy),
     })
+}
+
+/// Bytes the caller of the busy slot at `pointer` of the heap whose handle `heap` is, any bit patterns,
+/// asked for; `None` for anything else. Takes no lock.
+#[inline(always)]
+pub fn size(heap: usize, pointer: usize) -> Option<usize> {
+    match find(heap, pointer)? {
+        Ok(busy) => Some(busy.requested),
+        Err(_) => None,
+    }
 }
 
 /// Bytes the caller of the busy slot at `pointer`, any bit pattern, asked for. Takes no lock. `None`

@@ -49,7 +49,7 @@ use crate::hooks::{self, HeapException};
 use crate::inspect;
 use crate::lifecycle::{create, destroy, registry};
 use crate::ops;
-pub use crate::ops::fast::Freed;
+pub use crate::ops::fast::{Allocated, Freed};
 use crate::regions::{self, RegionKind};
 use crate::status::Status;
 use crate::units::{GRANULE, PAGE};
@@ -122,9 +122,11 @@ pub unsafe fn destroy_heap(heap: HeapHandle) -> Result<(), Status> {
 #[doc(alias = "HeapAlloc")]
 #[inline]
 pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNull<u8>, Status> {
-    let block = allocate_at_once(heap, flags, size)
-        .or_else(|| allocate_kept(heap, flags, size))
-        .or_else(|| allocate_alone(heap, flags, size));
+    let block = match allocate_at_once(heap, flags, size) {
+        Allocated::Block(block) => Some(block),
+        Allocated::NoLane => allocate_alone(heap, flags, size),
+        Allocated::Not => allocate_kept(heap, flags, size),
+    };
     match block {
         Some(block) => Ok(block),
         None => allocate_aligned(heap, flags, size, GRANULE),
@@ -132,15 +134,15 @@ pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNu
 }
 
 /// [`allocate`], where it takes a few dozen instructions and no lock: of a small block that the calling
-/// thread keeps. `None`, and nothing done, for [`allocate_kept`]. For faces that keep their slower parts
-/// apart.
+/// thread keeps. Where it does not, nothing is done: then [`allocate_alone`] is next for a thread
+/// without a lane, and [`allocate_kept`] for the rest. For faces that keep their slower parts apart.
 #[inline]
-pub fn allocate_at_once(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+pub fn allocate_at_once(heap: HeapHandle, flags: HeapFlags, size: usize) -> Allocated {
     ops::fast::allocate_kept(heap.0, flags, size)
 }
 
 /// [`allocate_at_once`] for any block that a thread keeps; `None`, and nothing done, for
-/// [`allocate_alone`].
+/// [`allocate_aligned`].
 #[inline]
 pub fn allocate_kept(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
     ops::fast::allocate_any_kept(heap.0, flags, size)
@@ -339,18 +341,32 @@ pub unsafe fn free_the_long_way(
 #[doc(alias = "HeapSize")]
 #[inline]
 pub fn size(heap: HeapHandle, flags: HeapFlags, pointer: *const u8) -> Result<usize, Status> {
-    match ops::fast::size(heap.0, flags, pointer as usize) {
+    match size_at_once(heap, pointer) {
         Some(size) => Ok(size),
         None => size_the_long_way(heap, flags, pointer),
     }
 }
 
+/// [`size`] of a block of the front end, for faces that keep their slower parts apart; `None` for
+/// [`size_the_long_way`].
+#[inline]
+pub fn size_at_once(heap: HeapHandle, pointer: *const u8) -> Option<usize> {
+    ops::fast::slot_size(heap.0, pointer as usize)
+}
+
+/// [`size`] without the shortest path, for faces that have tried it.
+///
+/// # Errors
+/// As for [`size`].
 #[inline(never)]
-fn size_the_long_way(
+pub fn size_the_long_way(
     heap: HeapHandle,
     flags: HeapFlags,
     pointer: *const u8,
 ) -> Result<usize, Status> {
+    if let Some(size) = ops::fast::size(heap.0, flags, pointer as usize) {
+        return Ok(size);
+    }
     let heap = entered_heap(heap)?;
     if !heap.settings.parks {
         return unparked::size(heap, flags, pointer as usize);
@@ -449,13 +465,18 @@ pub fn exception(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<Heap
 #[doc(alias = "RtlValidateHeap")]
 #[doc(alias = "HeapValidate")]
 pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) -> bool {
+    if let Some(pointer) = pointer
+        && ops::fast::slot_size(heap.0, pointer as usize).is_some()
+    {
+        return true;
+    }
     let Some(heap) = Heap::at(heap.0) else {
         return false;
     };
     if let Some(pointer) = pointer
-        && let Some(found) = slots::requested(heap, pointer as usize)
+        && slots::requested(heap, pointer as usize).is_some()
     {
-        return found.is_ok();
+        return false;
     }
     let mut guard = heap.enter(flags);
     if is_reentrant(&guard) {

@@ -115,7 +115,19 @@ unsafe fn protect_listed(heap: &Heap, state: &mut State, read_only: bool) -> Res
 /// Lets calls find the heap by its handle, its segments and threads' lanes, or not.
 fn publish(heap: &Heap, state: &State, known: bool) {
     if let Some(front) = heap.frontend() {
-        lane::hide(&front.lanes, !known, heap.handle);
+        let handle = if known {
+            heap.handle
+        } else {
+            lane::nobodys_handle()
+        };
+        lane::set_handles(&front.lanes, handle);
+        // SAFETY: the caller holds the heap's lock: listed slabs are live.
+        let mut at = unsafe { *front.slabs.get() };
+        // SAFETY: as above.
+        while let Some(slab) = unsafe { at.as_ref() } {
+            slab.set_handle(handle);
+            at = slab.next_in_heap;
+        }
     }
     let name = if known { heap.record() } else { 0 };
     for region in state.segments.iter() {

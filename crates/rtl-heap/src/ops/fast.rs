@@ -10,7 +10,7 @@ use crate::entry::{Payload, USER_OFFSET};
 use crate::flags::HeapFlags;
 use crate::frontend::{activation, slots};
 
-pub use crate::frontend::slots::Freed;
+pub use crate::frontend::slots::{Allocated, Freed};
 use crate::heap::{Heap, State};
 use crate::lookaside::Lookaside;
 use crate::ops::extras;
@@ -41,11 +41,11 @@ fn unlikely(condition: bool) -> bool {
 }
 
 /// A slot for `size` bytes that the calling thread keeps of the heap whose handle `heap` is, any bit
-/// pattern. `None` for the other ways.
+/// pattern.
 #[inline(always)]
-pub fn allocate_kept(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+pub fn allocate_kept(heap: usize, flags: HeapFlags, size: usize) -> Allocated {
     if unlikely(size > LARGEST_NARROW) || unlikely(flags.intersects(NOT_SHORTEST)) {
-        return None;
+        return Allocated::Not;
     }
     slots::allocate_narrow(heap, size, extras::small_block_size(size).bytes())
 }
@@ -189,16 +189,20 @@ unsafe fn park(heap: &Heap, state: &mut State, region: &Region, pointer: usize) 
     }
 }
 
-/// The size of the block at `pointer` of the heap whose handle `heap` is, any bit patterns; `None`
-/// for the long way.
+/// The size of the slot at `pointer` of the heap whose handle `heap` is, any bit patterns; `None` for
+/// [`size`].
+#[inline(always)]
+pub fn slot_size(heap: usize, pointer: usize) -> Option<usize> {
+    slots::size(heap, pointer)
+}
+
+/// The size of the block of the back end at `pointer` of the heap whose handle `heap` is, any bit
+/// patterns; `None` for the long way.
 #[inline(always)]
 pub fn size(heap: usize, flags: HeapFlags, pointer: usize) -> Option<usize> {
     let (region, owner) = owner_of(pointer)?;
     if owner.plain_handle != heap {
         return None;
-    }
-    if let Some(found) = slots::requested(owner, pointer) {
-        return found.ok();
     }
     let guard = owner.enter(flags);
     let (_, payload) = live_block(guard.heap, region, pointer)?;
