@@ -177,6 +177,17 @@ unsafe extern "system" fn free(heap: PVOID, flags: ULONG, block: PVOID) -> LOGIC
     }
 }
 
+/// An allocation. Inlined into both functions that are it, so that neither is a jump to the other.
+#[inline(always)]
+pub(crate) fn allocate_first(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
+    let given = HeapFlags::from_bits_retain(flags);
+    match nt::allocate_at_once(handle(heap), given, size) {
+        Allocated::Block(block) => block.as_ptr().cast(),
+        Allocated::NoLane => allocate_alone(heap, flags, size),
+        Allocated::Not => allocate_kept(heap, flags, size),
+    }
+}
+
 /// An allocation from all that a thread keeps, apart from the function's shortest path, with its
 /// signature: it is jumped to.
 #[inline(never)]
@@ -336,12 +347,7 @@ exports! { nt:
         Flags: ULONG,
         Size: SIZE_T,
     ) -> PVOID {
-        let (heap, flags) = (handle(HeapHandle), HeapFlags::from_bits_retain(Flags));
-        match nt::allocate_at_once(heap, flags, Size) {
-            Allocated::Block(block) => block.as_ptr().cast(),
-            Allocated::NoLane => allocate_alone(HeapHandle, Flags, Size),
-            Allocated::Not => allocate_kept(HeapHandle, Flags, Size),
-        }
+        allocate_first(HeapHandle, Flags, Size)
     }
 
     /// Gives a block another size, moving it if need be and allowed.

@@ -96,7 +96,7 @@ exports! { nt:
         dwFlags: DWORD,
         dwBytes: SIZE_T,
     ) -> LPVOID {
-        rtl::RtlAllocateHeap(hHeap, dwFlags, dwBytes)
+        rtl::allocate_first(hHeap, dwFlags, dwBytes)
     }
 
     /// [`RtlReAllocateHeap`](rtl::RtlReAllocateHeap).

@@ -211,6 +211,10 @@ pub unsafe fn reallocate(
     pointer: *mut u8,
     size: usize,
 ) -> Result<NonNull<u8>, Status> {
+    // SAFETY: (1).
+    if let Some(moved) = unsafe { ops::fast::move_kept(heap.0, flags, pointer as usize, size) } {
+        return Ok(moved);
+    }
     let heap = entered_heap(heap)?;
     if !heap.settings.parks {
         // SAFETY: (1).

@@ -70,6 +70,40 @@ pub fn allocate_any_kept(heap: usize, flags: HeapFlags, size: usize) -> Option<N
     slots::allocate_kept(heap, size, extras::small_block_size(size))
 }
 
+/// Moves the slot at `pointer` of the heap whose handle `heap` is, any bit patterns, to another that the
+/// calling thread keeps: a block of the front end never changes its size in place (3.3; C145, C146).
+/// `None`, and nothing done, for the long way.
+///
+/// # Safety
+/// 1. If `pointer` is a live block, nobody uses it meanwhile.
+#[inline]
+pub unsafe fn move_kept(
+    heap: usize,
+    flags: HeapFlags,
+    pointer: usize,
+    size: usize,
+) -> Option<NonNull<u8>> {
+    if flags.contains(HeapFlags::REALLOC_IN_PLACE_ONLY) {
+        return None;
+    }
+    let old_size = slots::size(heap, pointer)?;
+    let moved = allocate_any_kept(heap, flags, size)?;
+    // SAFETY: (1): both blocks hold as many bytes as are copied. The old one is live, as just found, so
+    // it goes one way or the other.
+    unsafe {
+        let old = pointer as *const u8;
+        moved
+            .as_ptr()
+            .copy_from_nonoverlapping(old, old_size.min(size));
+        if slots::free_into_lane(heap, pointer, true) != Freed::Done
+            && let Some(heap) = Heap::at(heap)
+        {
+            let _ = slots::free(heap, pointer);
+        }
+    }
+    Some(moved)
+}
+
 /// A parked block for `size` bytes from the heap whose handle `heap` is, any bit pattern, if the
 /// call is not serialised nor zeroes; `None` for the long way.
 ///
