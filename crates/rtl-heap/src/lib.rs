@@ -53,6 +53,7 @@ pub mod heap_lock;
 pub mod hooks;
 mod host;
 mod inspect;
+mod kept;
 mod lane;
 mod layout;
 mod lifecycle;

@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["buckets", "free_index", "lane", "lookaside", "slab", "tags"],
     &["caller_memory"],
     &["regions"],
+    &["kept"],
     &["block_traces"],
     &["stack_database"],
     &["bits", "metadata", "side", "slab_map"],

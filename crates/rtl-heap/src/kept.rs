@@ -1,0 +1,235 @@
+//! The slots that a lane keeps for one bucket.
+
+use core::cell::Cell;
+use core::ptr::NonNull;
+
+use crate::metadata;
+use crate::side::Side;
+
+/// A kept slot.
+#[derive(Clone, Copy)]
+pub struct Kept {
+    /// Its user address.
+    pub user: usize,
+    /// Its side entry.
+    pub side: Side,
+}
+
+/// The slots a lane keeps for one bucket: those to hand out, and apart from them those that were
+/// freed. They change places when the first run out.
+///
+/// Apart, because a processor that takes up what it has just put down waits until it is sure of the
+/// address: with one stack for both a free and the next allocation took half as long again.
+///
+/// Each lies in its half of one array, behind which an entry says how long it is. Zero bytes are a
+/// stack that has nothing and has room for nothing.
+pub struct Stack {
+    /// Above the slot to hand out next.
+    ready: Cell<*mut Kept>,
+    /// The start of the slots to hand out.
+    ready_start: Cell<*mut Kept>,
+    /// Above the slot freed last.
+    freed: Cell<*mut Kept>,
+    /// The end of the room for freed slots.
+    freed_end: Cell<*mut Kept>,
+}
+
+/// Some slots of a stack.
+pub struct Batch {
+    /// The first of them, put down before the others.
+    pub first: *mut Kept,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Stack {
+    /// Slots in each half.
+    pub fn capacity(&self) -> usize {
+        // SAFETY: an array's halves each have their length behind them.
+        unsafe { self.freed_end.get().as_ref() }.map_or(0, |length| length.user)
+    }
+
+    /// The slot to hand out next; `None` when there is none.
+    #[inline(always)]
+    pub fn top(&self) -> Option<Kept> {
+        let above = self.ready.get();
+        if above == self.ready_start.get() {
+            return None;
+        }
+        // SAFETY: slots lie from the start up to `ready`.
+        Some(unsafe { *above.sub(1) })
+    }
+
+    /// Takes the slot that [`Stack::top`] has just shown.
+    #[inline(always)]
+    pub fn take_top(&self) {
+        // SAFETY: there is one.
+        self.ready.set(unsafe { self.ready.get().sub(1) });
+    }
+
+    /// Puts a freed slot down. False, and nothing done, without room.
+    #[inline(always)]
+    pub fn push(&self, kept: Kept) -> bool {
+        let above = self.freed.get();
+        if above == self.freed_end.get() {
+            return false;
+        }
+        // SAFETY: there is room up to the end.
+        unsafe {
+            above.write(kept);
+            self.freed.set(above.add(1));
+        }
+        true
+    }
+
+    /// Nothing is left to hand out.
+    pub fn is_out(&self) -> bool {
+        self.ready.get() == self.ready_start.get()
+    }
+
+    /// Hands out what was freed, if nothing else is left and something was freed; else false.
+    pub fn turn(&self) -> bool {
+        let freed = self.freed();
+        if !self.is_out() || freed.count == 0 {
+            return false;
+        }
+        let (room, capacity) = (self.ready_start.get(), self.capacity());
+        self.ready.set(self.freed.get());
+        self.ready_start.set(freed.first);
+        self.freed.set(room);
+        // SAFETY: the half is so long.
+        self.freed_end.set(unsafe { room.add(capacity) });
+        true
+    }
+
+    /// The slots to hand out.
+    pub fn ready(&self) -> Batch {
+        let (first, above) = (self.ready_start.get(), self.ready.get());
+        let count = (above.addr() - first.addr()) / size_of::<Kept>();
+        Batch { first, count }
+    }
+
+    /// The freed slots.
+    pub fn freed(&self) -> Batch {
+        let first = self.freed_end.get().wrapping_sub(self.capacity());
+        let count = (self.freed.get().addr() - first.addr()) / size_of::<Kept>();
+        Batch { first, count }
+    }
+
+    /// Where slots to hand out go, with room for the capacity, once [`Stack::set_ready`] says how many.
+    pub fn ready_room(&self) -> *mut Kept {
+        self.ready_start.get()
+    }
+
+    /// So many slots were stored at [`Stack::ready_room`].
+    pub fn set_ready(&self, count: usize) {
+        // SAFETY: there is room for so many.
+        self.ready.set(unsafe { self.ready_start.get().add(count) });
+    }
+
+    /// Forgets the `count` oldest of the freed slots.
+    pub fn drop_oldest_freed(&self, count: usize) {
+        let freed = self.freed();
+        let left = freed.count - count;
+        // SAFETY: so many slots lie there.
+        unsafe {
+            freed.first.copy_from(freed.first.add(count), left);
+            self.freed.set(freed.first.add(left));
+        }
+    }
+
+    const fn array_bytes(capacity: usize) -> usize {
+        (2 * capacity + 2) * size_of::<Kept>()
+    }
+
+    /// Makes room for `capacity` slots in each half, more than before. False, and nothing done, without
+    /// memory.
+    pub fn grow(&self, capacity: usize) -> bool {
+        let Some(array) = metadata::allocate(Stack::array_bytes(capacity)) else {
+            return false;
+        };
+        let first = array.cast::<Kept>().as_ptr();
+        let (ready, freed) = (self.ready(), self.freed());
+        let length = Kept {
+            user: capacity,
+            side: Side::NONE,
+        };
+        // SAFETY: the halves are longer than what was in the old ones, and each has one entry behind.
+        unsafe {
+            let second = first.add(capacity + 1);
+            first.add(capacity).write(length);
+            second.add(capacity).write(length);
+            if ready.count > 0 {
+                first.copy_from_nonoverlapping(ready.first, ready.count);
+            }
+            if freed.count > 0 {
+                second.copy_from_nonoverlapping(freed.first, freed.count);
+            }
+            self.discard();
+            self.ready_start.set(first);
+            self.ready.set(first.add(ready.count));
+            self.freed.set(second.add(freed.count));
+            self.freed_end.set(second.add(capacity));
+        }
+        true
+    }
+
+    /// Gives the array back.
+    ///
+    /// # Safety
+    /// 1. The stack is not used any more before it is made anew, and what it keeps is nobody's.
+    pub unsafe fn discard(&self) {
+        let capacity = self.capacity();
+        let halves = [self.ready_start.get(), self.freed().first];
+        let array = if halves[0] < halves[1] {
+            halves[0]
+        } else {
+            halves[1]
+        };
+        if let Some(array) = NonNull::new(array) {
+            // SAFETY: it came from `grow` with this size.
+            unsafe { metadata::free(array.cast(), Stack::array_bytes(capacity)) };
+        }
+    }
+}
+
+#[cfg(all(test, feature = "os"))]
+mod tests {
+    use super::*;
+
+    fn kept(user: usize) -> Kept {
+        Kept {
+            user,
+            side: Side::NONE,
+        }
+    }
+
+    #[test]
+    fn freed_slots_are_handed_out_once_the_others_are_gone_the_last_one_first() {
+        // SAFETY: zero bytes are an empty stack.
+        let stack: Stack = unsafe { core::mem::zeroed() };
+        assert!(stack.top().is_none() && !stack.push(kept(1)) && !stack.turn());
+        for capacity in [3, 7] {
+            assert!(stack.grow(capacity));
+            for round in 0..3 {
+                assert_eq!(stack.capacity(), capacity);
+                for user in 1..=capacity {
+                    assert!(stack.push(kept(round + user)));
+                }
+                assert!(!stack.push(kept(9)) && stack.top().is_none());
+                assert!(stack.turn() && !stack.turn());
+                for user in (1..=capacity).rev() {
+                    assert_eq!(stack.top().unwrap().user, round + user);
+                    stack.take_top();
+                }
+                assert!(stack.top().is_none());
+            }
+        }
+        assert!(stack.push(kept(5)) && stack.push(kept(6)));
+        assert_eq!((stack.freed().count, stack.ready().count), (2, 0));
+        stack.drop_oldest_freed(1);
+        assert_eq!(stack.freed().count, 1);
+        // SAFETY: (1) the stack is ours and not used any more.
+        unsafe { stack.discard() };
+    }
+}
