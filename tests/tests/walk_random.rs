@@ -278,3 +278,25 @@ fn walk_to_any_end(heap: &TestHeap, reserved: usize) {
         assert!(count < most, "the walk does not end");
     }
 }
+
+/// On 32-bit a free block that was all head ended with its reservation, and its entry's address lay
+/// behind it: the walk could not go on from there.
+#[test]
+fn a_walk_goes_on_from_the_smallest_free_block_at_a_segment_s_end() {
+    let heap = TestHeap::create(0, 0x1_0000, 0x1_0000);
+    let fits = (0..0x1_0000).rev().step_by(G);
+    let first = fits.into_iter().find(|size| {
+        let block = heap.try_alloc(0, *size);
+        block.map(|block| heap.free(block)).is_some()
+    });
+    let first = first.expect("something fits");
+    for size in (first - 64 * G..=first).rev().step_by(G) {
+        let block = heap.alloc(0, size);
+        let busy = rtl_walk(&heap)
+            .iter()
+            .filter(|entry| entry.DataAddress == block.pointer())
+            .count();
+        assert_eq!(busy, 1, "{size:#x}");
+        heap.free(block);
+    }
+}

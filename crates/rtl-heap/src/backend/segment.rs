@@ -13,8 +13,10 @@ use crate::pattern;
 use crate::regions::{self, Backing, Region, RegionKind};
 use crate::units::{ALLOCATION_GRANULARITY, GRANULE, Granules, PAGE, round_down, round_up};
 
-/// Bytes left free at a segment's end so that the last block's tail stays inside.
-const END_GAP: usize = if TAIL_SPILL == 0 { 0 } else { GRANULE };
+/// Bytes left free at a segment's end: the last block's tail stays inside, and so does the address of
+/// a walk's entry for a last block that is all head.
+const END_GAP: usize = GRANULE;
+const _: () = assert!(END_GAP >= TAIL_SPILL);
 
 /// A range of address space that is to become a segment.
 pub struct Extent {

@@ -11,15 +11,17 @@ impl Machine<'_> {
     pub(super) fn check_walk(&self) {
         let most = self.accounting().reserved / GRANULE + self.live.len() + 1000;
         let (mut address, mut busy, mut steps) = (0, 0, 0);
+        let mut last = None;
         loop {
             let entry = match nt::walk(self.heap, address) {
                 Ok(entry) => entry,
                 Err(status) => {
-                    assert_eq!(status, Status::NO_MORE_ENTRIES, "after {address:#x}");
+                    assert_eq!(status, Status::NO_MORE_ENTRIES, "after {last:x?}");
                     break;
                 }
             };
             address = entry.address;
+            last = Some(entry);
             steps += 1;
             assert!(steps <= most, "the walk does not end");
             if entry.flags.contains(WalkFlags::BUSY) {
