@@ -4,10 +4,10 @@
 
 use proptest::collection::vec;
 use rtl_heap::vm::Vm;
-use rtl_heap::{Status, nt};
+use rtl_heap::{HeapFlags, Status, nt};
 use rtl_heap_tests::model::from_seed;
 use rtl_heap_tests::model::machine::{self, Machine, System};
-use rtl_heap_tests::model::operation::{Operation, operation};
+use rtl_heap_tests::model::operation::{Operation, Rare, operation};
 use rtl_heap_tests::model::shape::{Memory, Shape, typical_shapes};
 use rtl_heap_tests::model::subject::{Routine, Subject, routine, set_routine};
 use rtl_heap_tests::model::watched_vm::{Call, Repeat, WatchedVm};
@@ -24,9 +24,13 @@ const CALLS: [Call; 5] = [
 ];
 const REPEATS: [Repeat; 2] = [Repeat::Once, Repeat::Forever];
 
-/// What is done to a heap while one call after the other is refused.
+/// What is done to a heap while one call after the other is refused. All but protection: of a heap that
+/// was made read-only, by a system that will not make it writable again, nothing more can be asked; what
+/// a refusal does there is `protection_that_the_system_refuses`.
 fn script(seed: u8) -> Vec<Operation> {
-    from_seed(&vec(operation(), 200), seed)
+    let mut script = from_seed(&vec(operation(), 200), seed);
+    script.retain(|operation| !matches!(operation, Operation::Rare(Rare::Protect)));
+    script
 }
 
 /// Number of heaps in the process.
@@ -135,6 +139,32 @@ fn every_call_of_a_commit_routine_may_be_refused() {
             assert!(refused > 10, "the script commits too little");
         }
     }
+}
+
+/// Refused, a heap is as it was: writable, or read-only until it is asked again.
+#[test]
+fn protection_that_the_system_refuses() {
+    static ARENA: Arena<0x100_0000> = Arena::new();
+    static SIM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    static VM: WatchedVm = WatchedVm::over(&SIM);
+    let _turn = turn();
+    machine::prepare();
+    let none = HeapFlags::empty();
+    let subject = Subject::create(&Shape::plain(), Some(&VM)).expect("a heap");
+    let heap = subject.handle();
+    let block = nt::allocate(heap, none, 100).expect("a block");
+    VM.refuse(Call::Protect, 1, Repeat::Forever);
+    assert_eq!(nt::protect(heap, true), Err(Status::UNSUCCESSFUL));
+    assert!(nt::validate(heap, none, None));
+    VM.relent();
+    assert_eq!(nt::protect(heap, true), Ok(()));
+    VM.refuse(Call::Protect, 1, Repeat::Once);
+    assert_eq!(nt::protect(heap, false), Err(Status::UNSUCCESSFUL));
+    assert_eq!(nt::allocate(heap, none, 1), Err(Status::INVALID_HANDLE));
+    VM.relent();
+    assert_eq!(nt::protect(heap, false), Ok(()));
+    assert_eq!(nt::size(heap, none, block.as_ptr()), Ok(100));
+    assert!(nt::validate(heap, none, None));
 }
 
 /// The model on a simulated machine: generous, then refusing each call.

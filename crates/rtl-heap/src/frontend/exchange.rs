@@ -171,26 +171,42 @@ pub fn refill(
     let Some(stack) = lane.stack_made(index as usize) else {
         return false;
     };
-    if stack.turn() {
+    stack.turn();
+    let had = stack.ready().count;
+    if had >= worth_turning(slot_size) {
         return true;
     }
     grow(stack, slot_size);
     // Fewer of large slots, lest threads that come and go spread over more pages than they need.
     let most = (stack.capacity() * BYTES_PER_PLACE / slot_size.bytes()).max(1);
-    let (into, count) = (stack.ready_room(), stack.capacity().min(most));
-    if count == 0 {
-        return false;
+    let count = stack.capacity().min(most).saturating_sub(had);
+    if count > 0 {
+        let mark = lane.mark(buckets::is_wide(index));
+        // SAFETY: (1) the half has room for so many above those it has.
+        let taken = unsafe {
+            let into = stack.ready_room().add(had);
+            let taken = take(heap, front, (index, slot_size), mark, into, count as u32) as usize;
+            // The lowest on top: what is handed out in turn lies in a row.
+            core::slice::from_raw_parts_mut(into, taken).reverse();
+            taken
+        };
+        stack.set_ready(had + taken);
     }
-    let mark = lane.mark(buckets::is_wide(index));
-    // SAFETY: (1) the empty half has room for so many.
-    let taken = unsafe {
-        let taken = take(heap, front, (index, slot_size), mark, into, count as u32) as usize;
-        // The lowest on top: what is handed out in turn lies in a row.
-        core::slice::from_raw_parts_mut(into, taken).reverse();
-        taken
-    };
-    stack.set_ready(taken);
-    taken > 0
+    !stack.is_out()
+}
+
+/// So many freed slots are enough to go on with. With fewer a thread that allocates and frees in turn
+/// would be back here all the time: then it gets some more.
+#[inline]
+pub const fn worth_turning(slot_size: Granules) -> usize {
+    let enough = 0x2000 / slot_size.bytes();
+    if enough < 1 {
+        1
+    } else if enough > 8 {
+        8
+    } else {
+        enough
+    }
 }
 
 /// Makes room for a freed slot on the lane's stack of bucket `index`, which has none: by handing out

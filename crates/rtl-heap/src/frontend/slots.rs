@@ -69,7 +69,8 @@ pub fn allocate_kept(heap: usize, size: usize, granules: Granules) -> Option<Non
     let stack = lane.stack(index)?;
     let unused = slot_size.bytes() - size;
     take_top(lane, stack, unused, wide).or_else(|| {
-        if stack.turn() {
+        let enough = stack.freed().count >= exchange::worth_turning(slot_size);
+        if enough && stack.turn() {
             take_top(lane, stack, unused, wide)
         } else {
             None
