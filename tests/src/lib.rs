@@ -12,6 +12,8 @@ pub mod child;
 pub mod commit;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod debug;
+#[cfg(all(windows, not(feature = "oracle")))]
+pub mod differential;
 pub mod frontend;
 pub mod heap;
 pub mod last_error;

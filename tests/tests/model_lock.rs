@@ -130,7 +130,8 @@ unsafe impl Send for Guarded {}
 /// Runs `threads` threads that each count `rounds` times, beside one that only tries.
 fn explore(threads: usize, rounds: usize, preemptions: usize) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(preemptions);
+    // `LOOM_MAX_PREEMPTIONS` asks for more, or fewer.
+    model.preemption_bound = model.preemption_bound.or(Some(preemptions));
     model.check(move || {
         let guarded = Guarded::new();
         let others: Vec<_> = (1..threads)

@@ -107,3 +107,14 @@ pub const STATIC_LINK_LIBRARIES: &str = if cfg!(target_os = "macos") {
 } else {
     "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
 };
+
+/// Operations of the comparison with the system's own heap.
+pub const DIFFERENTIAL_OPERATIONS: &str = "1000000";
+/// How long each fuzz target runs.
+pub const FUZZ_SECONDS: u32 = 20;
+/// What makes stable Rust tell libFuzzer where a run went.
+pub const FUZZ_RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Ccodegen-units=1 --cfg fuzzing";
+/// Preemptions in an interleaving that loom looks at; the ordinary tests look at fewer.
+pub const LOOM_PREEMPTIONS: &str = "5";

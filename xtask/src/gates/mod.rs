@@ -6,9 +6,13 @@ mod asan;
 mod clippy;
 mod clippy_elsewhere;
 mod conformance;
+mod differential;
 mod fmt;
+mod fuzz;
 pub mod instructions;
 mod lin32;
+mod loom;
+mod mingw;
 mod miri;
 mod model;
 mod oracle;
@@ -40,10 +44,14 @@ const ALL: &[Gate] = &[
     package::GATE,
     programs::GATE,
     instructions::GATE,
+    loom::GATE,
+    fuzz::GATE,
     asan::GATE,
     lin32::GATE,
     win64::GATE,
+    mingw::GATE,
     oracle::GATE,
+    differential::GATE,
     win32::GATE,
     arm64::GATE,
     arm64::GATE_16K,
