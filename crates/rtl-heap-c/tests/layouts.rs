@@ -241,7 +241,12 @@ fn compile(width: usize, options: &[&str]) {
 
 #[test]
 fn a_c_compiler_sees_the_same_sizes_and_offsets() {
-    compile(usize::from(size_of::<usize>() == 8), &[]);
+    let options: &[&str] = if cfg!(target_arch = "x86") {
+        &["-m32"]
+    } else {
+        &[]
+    };
+    compile(usize::from(size_of::<usize>() == 8), options);
 }
 
 /// The compiler's own headers are all that is needed, so no other system's have to be installed.

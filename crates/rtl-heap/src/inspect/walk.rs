@@ -153,12 +153,9 @@ unsafe fn settle(heap: &Heap, state: &mut State) {
 /// # Safety
 /// 1. The heap's lock is held.
 unsafe fn find(heap: &Heap, address: usize) -> Result<(NonNull<Region>, Position), Status> {
-    let region = regions::find(address).ok_or(Status::INVALID_PARAMETER)?;
-    // SAFETY: INV-REGION; what it says is used once it is known to be this heap's.
+    let region = region_of(heap, address).ok_or(Status::INVALID_PARAMETER)?;
+    // SAFETY: INV-REGION.
     let record = unsafe { region.as_ref() };
-    if record.owner.load(Ordering::Relaxed) != heap.record() {
-        return Err(Status::INVALID_PARAMETER);
-    }
     let position = match record.kind {
         RegionKind::Large if record.user == address => Position::Large,
         RegionKind::Large | RegionKind::Caller => return Err(Status::INVALID_PARAMETER),
@@ -169,8 +166,23 @@ unsafe fn find(heap: &Heap, address: usize) -> Result<(NonNull<Region>, Position
     Ok((region, position))
 }
 
+/// The heap's region that an entry's address belongs to. A free block that is all head has its
+/// address where it ends, and on 32-bit that may be where its segment ends.
+fn region_of(heap: &Heap, address: usize) -> Option<NonNull<Region>> {
+    let is_ours = |region: &NonNull<Region>| {
+        // SAFETY: INV-REGION.
+        unsafe { region.as_ref() }.owner.load(Ordering::Relaxed) == heap.record()
+    };
+    regions::find(address).filter(is_ours).or_else(|| {
+        let before = regions::find(address - 1).filter(is_ours)?;
+        // SAFETY: INV-REGION.
+        let record = unsafe { before.as_ref() };
+        (record.kind == RegionKind::Segment && record.end == address).then_some(before)
+    })
+}
+
 /// # Safety
-/// 1. The heap's lock is held; `region` is one of its segments and holds `address`.
+/// 1. The heap's lock is held; `region` is one of its segments and holds `address`, or ends there.
 unsafe fn find_in_segment(
     heap: &Heap,
     region: NonNull<Region>,
@@ -178,7 +190,9 @@ unsafe fn find_in_segment(
 ) -> Result<Position, Status> {
     // SAFETY: (1).
     let record = unsafe { region.as_ref() };
-    if let Some(slab) = NonNull::new(slab_map::at(address) as *mut Slab) {
+    if address != record.end
+        && let Some(slab) = NonNull::new(slab_map::at(address) as *mut Slab)
+    {
         // SAFETY: (1): a slab in the table is live.
         let slot = unsafe { slab.as_ref() }.slot_at(address);
         return slot
