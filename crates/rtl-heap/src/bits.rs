@@ -29,6 +29,29 @@ impl Bits {
         })
     }
 
+    /// How many there are.
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// There are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Number of set bits in `from..to`.
+    pub fn count(&self, from: usize, to: usize) -> usize {
+        let (mut at, mut count) = (from, 0);
+        while at < to {
+            let start = self.find(at, to, true);
+            at = self.find(start, to, false);
+            count += at - start;
+        }
+        count
+    }
+
     /// Gives the memory back.
     pub fn destroy(self) {
         if self.length != 0 {

@@ -23,6 +23,7 @@ use crate::flags::HeapFlags;
 use crate::free_index::FreeIndex;
 use crate::global_flags::PageHeap;
 use crate::heap_lock::HeapLock;
+use crate::kept_large::KeptLarge;
 use crate::lane;
 use crate::lookaside::Lookaside;
 use crate::metadata;
@@ -158,6 +159,8 @@ pub struct Accounting {
     pub peak_live_bytes: usize,
     /// Most that `committed` may become, 0 for no limit.
     pub commit_limit: usize,
+    /// Counted as uncommitted, but kept committed (`backend::warm`).
+    pub warm: usize,
 }
 
 impl Accounting {
@@ -218,6 +221,8 @@ pub struct State {
     pub segments: RegionList,
     /// Large blocks.
     pub large: RegionList,
+    /// Reservations of large blocks that are gone.
+    pub kept_large: KeptLarge,
     /// Size of the next segment by the law of growth, in bytes.
     pub next_segment_reserve: usize,
     /// A segment without a live block, kept for the next request; not the first one.
@@ -280,7 +285,7 @@ impl Heap {
         lock: HeapLock,
     ) -> &'static Heap {
         let heap = record.as_ptr();
-        // SAFETY: (1). Zero is an empty lookaside, an empty list, a null pointer and a sum of
+        // SAFETY: (1). Zero is an empty lookaside, no kept reservation, an empty list, a null pointer and a sum of
         // nothing; all of a free index but its owner is zero too.
         unsafe {
             let state = UnsafeCell::raw_get(&raw const (*heap).state);

@@ -54,6 +54,7 @@ pub mod hooks;
 mod host;
 mod inspect;
 mod kept;
+mod kept_large;
 mod lane;
 mod layout;
 mod lifecycle;

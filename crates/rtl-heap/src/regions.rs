@@ -83,6 +83,11 @@ pub struct Region {
     pub starts: Bits,
     /// Segment and caller: one bit per NT page, set when the page is committed (INV-PAGES).
     pub pages: Bits,
+    /// Segment: one bit per NT page, set when the page counts as uncommitted but is kept committed
+    /// (`backend::warm`). No bits as long as none was.
+    pub warm: Bits,
+    /// Segment: a decommit was refused, so pages may be committed that neither map has a bit for.
+    pub left_pages: bool,
 
     /// Segment: some page of it belonged to a slab once.
     pub has_slabs: AtomicBool,
@@ -148,6 +153,8 @@ impl Region {
             starts,
             pages,
             has_slabs: AtomicBool::new(false),
+            warm: Bits::EMPTY,
+            left_pages: false,
             tag_table: AtomicPtr::new(ptr::null_mut()),
             user: 0,
             requested: 0,
@@ -176,6 +183,7 @@ impl Region {
         }
         record.starts.destroy();
         record.pages.destroy();
+        record.warm.destroy();
         // A lookup that still holds the record must not take it for a heap's.
         // SAFETY: (1).
         unsafe {

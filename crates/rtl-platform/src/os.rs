@@ -104,6 +104,11 @@ unsafe impl Vm for Os {
         unsafe { memory::release_head(base, whole.size(), committed) }
     }
 
+    unsafe fn clear(&self, at: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's promises 1 and 2.
+        unsafe { memory::clear(at, size) };
+    }
+
     unsafe fn protect(
         &self,
         at: NonNull<u8>,

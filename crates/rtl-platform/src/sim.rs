@@ -31,6 +31,7 @@ mod lock;
 mod tests;
 
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 pub use arena::Arena;
 pub use faults::{Call, Repeat};
@@ -71,6 +72,7 @@ pub struct SimVm {
     ledger: Lock<Ledger>,
     faults: Faults,
     host_page: HostPage,
+    lets_keep_pages: AtomicBool,
 }
 
 impl SimVm {
@@ -96,6 +98,7 @@ impl SimVm {
             ledger: Lock::new(Ledger::over(base, size)),
             faults: Faults::new(),
             host_page,
+            lets_keep_pages: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +117,12 @@ impl SimVm {
     /// Takes back every failure asked for.
     pub fn clear_failures(&self) {
         self.faults.clear();
+    }
+
+    /// Lets heaps keep pages that they count as decommitted; they may not at first, so that every
+    /// store to such a page is found.
+    pub fn let_keep_pages(&self, may: bool) {
+        self.lets_keep_pages.store(may, Ordering::Relaxed);
     }
 
     /// How many calls of a kind there have been, failed ones included.
@@ -211,10 +220,7 @@ unsafe impl Vm for SimVm {
 
     unsafe fn decommit(&self, at: NonNull<u8>, size: usize) -> Result<(), VmError> {
         let range = check_range("decommit", at.as_ptr().addr(), size);
-        if let Err(error) = self.faults.count(Call::Decommit) {
-            self.ledger.with(Ledger::note_refused_decommit);
-            return Err(error);
-        }
+        self.faults.count(Call::Decommit)?;
         self.ledger
             .with(|ledger| ledger.decommit(range, self.host_page.bytes()));
         Ok(())
@@ -255,6 +261,10 @@ unsafe impl Vm for SimVm {
     fn query(&self, at: usize) -> Result<RangeInfo, VmError> {
         self.faults.count(Call::Query)?;
         Ok(self.ledger.with(|ledger| ledger.query(at)))
+    }
+
+    fn lets_keep_pages(&self) -> bool {
+        self.lets_keep_pages.load(Ordering::Relaxed)
     }
 
     fn host_page_size(&self) -> usize {

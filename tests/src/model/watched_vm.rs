@@ -171,6 +171,24 @@ unsafe impl Vm for WatchedVm {
         Ok(())
     }
 
+    unsafe fn release_head(
+        &self,
+        base: NonNull<u8>,
+        size: usize,
+        committed: usize,
+    ) -> Result<(), VmError> {
+        if let Err(refusal) = self.ask(Call::Release) {
+            self.refused_releases.fetch_add(1, SeqCst);
+            return Err(refusal);
+        }
+        let mut books = self.books();
+        // SAFETY: the caller's promises.
+        unsafe { self.inner.release_head(base, size, committed) }?;
+        let known = books.live.remove(&(base.as_ptr() as usize));
+        assert_eq!(known, Some(size), "released what was not reserved so");
+        Ok(())
+    }
+
     unsafe fn protect(
         &self,
         at: NonNull<u8>,
@@ -184,6 +202,10 @@ unsafe impl Vm for WatchedVm {
 
     fn query(&self, at: usize) -> Result<RangeInfo, VmError> {
         self.inner.query(at)
+    }
+
+    fn lets_keep_pages(&self) -> bool {
+        self.inner.lets_keep_pages()
     }
 
     fn host_page_size(&self) -> usize {

@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 
 use rtl_platform::vm::Protection;
 
+use crate::backend::warm;
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
 use crate::heap::{Accounting, Heap};
@@ -59,8 +60,8 @@ pub unsafe fn ensure(
                 return Err(Refusal::NoMemory);
             }
             (Backing::Heap | Backing::CallerReserved, _) => {
-                // SAFETY: (1): whole pages of a live reservation.
-                unsafe { commit_pages(heap, start, size) }?;
+                // SAFETY: (1): uncommitted pages of a live reservation.
+                unsafe { commit_pages(heap, accounting, region, page, page + size / PAGE) }?;
                 size
             }
         };
@@ -102,13 +103,65 @@ unsafe fn mark_committed(
     }
 }
 
+/// Commits those of a region's pages `first..last` that are not warm.
+///
 /// # Safety
-/// 1. `start..start + size` are whole pages of a live reservation of the heap's vm.
-unsafe fn commit_pages(heap: &Heap, start: usize, size: usize) -> Result<(), Refusal> {
-    let at = NonNull::new(start as *mut u8).ok_or(Refusal::NoMemory)?;
+/// 1. As for [`ensure`]; the pages are uncommitted.
+unsafe fn commit_pages(
+    heap: &Heap,
+    accounting: &mut Accounting,
+    region: NonNull<Region>,
+    first: usize,
+    last: usize,
+) -> Result<(), Refusal> {
     // SAFETY: (1).
-    unsafe { heap.settings.vm.commit(at, size, heap.settings.protection) }
-        .map_err(|_| Refusal::NoMemory)
+    let base = unsafe { region.as_ref() }.base;
+    let mut page = first;
+    while page < last {
+        // SAFETY: (1).
+        let (end, is_warm) = unsafe { warm::run(region, page, last) };
+        let at = NonNull::new((base + page * PAGE) as *mut u8).ok_or(Refusal::NoMemory)?;
+        let size = (end - page) * PAGE;
+        let failed = !is_warm
+            // SAFETY: (1): whole pages of a live reservation.
+            && unsafe { heap.settings.vm.commit(at, size, heap.settings.protection) }.is_err();
+        if failed {
+            // What was committed on the way here stays, uncounted, for the next time.
+            // SAFETY: (1): committed a moment ago, and still in a free block.
+            unsafe { give_back(heap, accounting, region, first, page) };
+            return Err(Refusal::NoMemory);
+        }
+        page = end;
+    }
+    // SAFETY: (1).
+    unsafe { warm::forget(accounting, region, first, last) };
+    Ok(())
+}
+
+/// Decommits the pages of `first..last` that are not warm, or lets them become so.
+///
+/// # Safety
+/// 1. As for [`take_back`]; the pages count as uncommitted, or are about to.
+unsafe fn give_back(
+    heap: &Heap,
+    accounting: &mut Accounting,
+    region: NonNull<Region>,
+    first: usize,
+    last: usize,
+) {
+    // SAFETY: (1).
+    let base = unsafe { region.as_ref() }.base;
+    let mut page = first;
+    while page < last {
+        // SAFETY: (1).
+        let (end, is_warm) = unsafe { warm::run(region, page, last) };
+        // SAFETY: (1): committed pages inside a free block.
+        if !is_warm && !unsafe { warm::keep(heap, accounting, region, page, end) } {
+            // SAFETY: (1): as above.
+            unsafe { warm::decommit(heap, region, base + page * PAGE, (end - page) * PAGE) };
+        }
+        page = end;
+    }
 }
 
 /// Ends the process when an unwinding comes out of a commit routine: the lock is held and the
@@ -183,8 +236,7 @@ pub unsafe fn take_back(
         let size = (end - start) * PAGE;
         // SAFETY: (1).
         unsafe {
-            let at = NonNull::new_unchecked(((*region).base + start * PAGE) as *mut u8);
-            let _ = heap.settings.vm.decommit(at, size);
+            give_back(heap, accounting, NonNull::new_unchecked(region), start, end);
             (*region).pages.fill(start, end, false);
             (*region).committed -= size;
         }

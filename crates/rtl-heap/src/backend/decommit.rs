@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::backend::blocks::Block;
-use crate::backend::commit;
+use crate::backend::{commit, warm};
 use crate::entry::EntryFlags;
 use crate::heap::{Heap, State};
 use crate::regions::Backing;
@@ -87,7 +87,10 @@ unsafe fn around(
     let (low, high) = (record.base + low * PAGE, record.base + high * PAGE);
     merged.entry.flags |= EntryFlags::HOLE;
     // SAFETY: (1); the bounds keep header, links and footer committed.
-    unsafe { commit::take_back(heap, &mut state.accounting, merged.region, low, high) };
+    unsafe {
+        commit::take_back(heap, &mut state.accounting, merged.region, low, high);
+        warm::bound(heap, state);
+    }
 }
 
 /// The pages of a free block that may be uncommitted, as addresses; `None` when there is no such

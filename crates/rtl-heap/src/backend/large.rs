@@ -6,10 +6,14 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use rtl_platform::vm::Protection;
+
 use crate::backend::segment::discard;
+use crate::backend::warm;
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
+use crate::kept_large::{Kept, KeptLarge};
 use crate::layout::LARGE_HEADER_BYTES;
 use crate::regions::{self, Region, RegionKind};
 use crate::units::{PAGE, round_up};
@@ -44,9 +48,12 @@ pub unsafe fn allocate(
     }
     let (base, user, committed) = if lead <= PAGE {
         let committed = reserve - PAGE;
-        let base = vm
-            .reserve_and_commit(reserve, committed, settings.protection, window)
-            .map_err(|_| Refusal::NoMemory)?;
+        // SAFETY: (1).
+        let base = match unsafe { take_kept(heap, state, reserve) } {
+            Some(base) => base,
+            // SAFETY: (1).
+            None => unsafe { map(heap, state, reserve, committed) }?,
+        };
         (base, base.as_ptr() as usize + lead, committed)
     } else {
         let base = vm.reserve(reserve, window).map_err(|_| Refusal::NoMemory)?;
@@ -83,7 +90,122 @@ pub unsafe fn allocate(
     Ok(region)
 }
 
-/// Takes a large block back; its memory goes to the system at once.
+/// Reserves `size` bytes and commits the first `committed` of them.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+unsafe fn map(
+    heap: &Heap,
+    state: &mut State,
+    size: usize,
+    committed: usize,
+) -> Result<NonNull<u8>, Refusal> {
+    let settings = &heap.settings;
+    let map = || {
+        let (protection, window) = (settings.protection, settings.window);
+        settings
+            .vm
+            .reserve_and_commit(size, committed, protection, window)
+    };
+    map()
+        .or_else(|error| {
+            // What is kept may be what is missing.
+            // SAFETY: (1).
+            if unsafe { release_kept(heap, state) } {
+                map()
+            } else {
+                Err(error)
+            }
+        })
+        .map_err(|_| Refusal::NoMemory)
+}
+
+/// A kept reservation of `size` bytes, all but its last page committed and zero.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+unsafe fn take_kept(heap: &Heap, state: &mut State, size: usize) -> Option<NonNull<u8>> {
+    let kept = state.kept_large.pop(size)?;
+    warm::let_go(size);
+    let (settings, committed) = (&heap.settings, size - PAGE);
+    let base = NonNull::new(kept.base as *mut u8)?;
+    // SAFETY: (1): a reservation of the heap's, in nobody's hands.
+    if unsafe { settings.vm.commit(base, committed, settings.protection) }.is_err() {
+        // SAFETY: as above. A failure leaks address space.
+        let _ = unsafe { settings.vm.release(base, size) };
+        return None;
+    }
+    // SAFETY: just committed, writable, and nobody's.
+    unsafe { settings.vm.clear(base, committed) };
+    Some(base)
+}
+
+/// Keeps the reservation of a large block that is in no list and no map any more. False when it is
+/// to be released.
+///
+/// # Safety
+/// 1. The heap's lock is held, and nobody uses the block.
+unsafe fn keep(heap: &Heap, state: &mut State, region: &Region) -> bool {
+    let size = region.size;
+    let plain = region.committed == size - PAGE && region.user == region.base + LARGE_HEADER_BYTES;
+    if !plain || !heap.settings.vm.lets_keep_pages() || !KeptLarge::suits(size) {
+        return false;
+    }
+    while !state.kept_large.has_room(size) {
+        let Some(oldest) = state.kept_large.pop_oldest() else {
+            return false;
+        };
+        // SAFETY: (1).
+        unsafe { release_one(heap, oldest) };
+    }
+    if !warm::may_hold(size) {
+        return false;
+    }
+    let base = region.base;
+    // Whoever still uses the block faults, as he would if it were unmapped (C165, A18).
+    let closed = NonNull::new(base as *mut u8).is_some_and(|at| {
+        // SAFETY: (1): committed pages of a reservation in nobody's hands.
+        unsafe {
+            heap.settings
+                .vm
+                .protect(at, size - PAGE, Protection::NoAccess)
+        }
+        .is_ok()
+    });
+    if closed {
+        state.kept_large.push(Kept { base, size });
+    } else {
+        warm::let_go(size);
+    }
+    closed
+}
+
+/// # Safety
+/// 1. The heap's lock is held; `kept` was just taken out.
+unsafe fn release_one(heap: &Heap, kept: Kept) {
+    warm::let_go(kept.size);
+    if let Some(base) = NonNull::new(kept.base as *mut u8) {
+        // SAFETY: (1): a reservation of the heap's, in nobody's hands. A failure leaks address
+        // space.
+        let _ = unsafe { heap.settings.vm.release(base, kept.size) };
+    }
+}
+
+/// Releases all reservations of large blocks that are kept. Says whether there was one.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+pub unsafe fn release_kept(heap: &Heap, state: &mut State) -> bool {
+    let mut any = false;
+    while let Some(kept) = state.kept_large.pop_oldest() {
+        any = true;
+        // SAFETY: (1).
+        unsafe { release_one(heap, kept) };
+    }
+    any
+}
+
+/// Takes a large block back; its memory goes to the system at once, or is kept for the next.
 ///
 /// # Safety
 /// 1. The heap's lock is held; `region` is one of its large blocks and nobody uses it.
@@ -95,7 +217,12 @@ pub unsafe fn release(heap: &Heap, state: &mut State, region: NonNull<Region>) {
     // SAFETY: (1).
     unsafe {
         state.large.remove(region);
-        discard(heap, region);
+        if !keep(heap, state, record) {
+            discard(heap, region);
+            return;
+        }
+        regions::withdraw(region);
+        Region::destroy(region);
     }
 }
 

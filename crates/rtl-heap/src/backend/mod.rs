@@ -10,3 +10,4 @@ pub mod large;
 pub mod park;
 pub mod segment;
 pub mod split;
+pub mod warm;

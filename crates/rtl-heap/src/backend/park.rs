@@ -4,7 +4,7 @@
 use crate::backend::blocks::{self, Block};
 use crate::backend::coalesce;
 use crate::backend::split::Request;
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryFlags};
 use crate::failure::{FailureKind, Refusal};
 use crate::heap::{Heap, State};
 use crate::regions;
@@ -35,6 +35,31 @@ pub unsafe fn unpark(
     // SAFETY: (1).
     unsafe { heap.key.write(address, entry) };
     Ok(Some(Block { entry, ..block }))
+}
+
+/// Parks a plain live block that the look-aside has had no room for, if it can make some. False when
+/// it is to be released.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state; `block` is busy and nobody uses it.
+pub unsafe fn park_more(heap: &Heap, state: &mut State, block: &Block) -> bool {
+    let Entry { size, flags, .. } = block.entry;
+    let kept = EntryFlags::BUSY | EntryFlags::NEIGHBOURS;
+    if !heap.settings.parks || !kept.contains(flags) || !state.lookaside.make_room(size) {
+        return false;
+    }
+    let unused = 0;
+    // SAFETY: (1).
+    unsafe {
+        heap.key.write(
+            block.address,
+            Entry {
+                unused,
+                ..block.entry
+            },
+        )
+    };
+    state.lookaside.push(size, block.address)
 }
 
 /// # Safety

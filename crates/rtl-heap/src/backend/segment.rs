@@ -4,6 +4,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
 use crate::backend::blocks::{self, Block};
+use crate::backend::warm;
 use crate::entry::{Entry, EntryFlags, TAIL_SPILL};
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
@@ -272,6 +273,7 @@ unsafe fn remove(heap: &Heap, state: &mut State, region: NonNull<Region>) {
     accounting.reserved -= record.size;
     accounting.committed -= record.committed;
     accounting.uncommitted_free -= record.commit_limit - record.base - record.committed;
+    accounting.warm -= record.warm.count(0, record.warm.length()) * PAGE;
     // SAFETY: (1).
     unsafe { state.segments.remove(region) };
     if ptr::eq(state.segments.first, state.segments.last) {
@@ -284,9 +286,11 @@ unsafe fn remove(heap: &Heap, state: &mut State, region: NonNull<Region>) {
 /// Bytes from a region's base on beyond which no page is committed.
 fn committed_end(region: &Region) -> usize {
     match region.kind {
-        RegionKind::Segment => {
+        RegionKind::Segment if !region.left_pages => {
             let pages = region.size / PAGE;
-            region.pages.find_back(0, pages, true) * PAGE
+            let committed = region.pages.find_back(0, pages, true);
+            let warm = region.warm.find_back(0, region.warm.length(), true);
+            committed.max(warm) * PAGE
         }
         _ => region.size,
     }
@@ -301,6 +305,7 @@ pub unsafe fn discard(heap: &Heap, region: NonNull<Region>) {
     unsafe {
         regions::withdraw(region);
         let record = region.as_ref();
+        warm::region_goes(record);
         if record.backing == Backing::Heap
             && let Some(base) = NonNull::new(record.base as *mut u8)
         {

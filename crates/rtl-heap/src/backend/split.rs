@@ -3,7 +3,7 @@
 use core::ptr;
 
 use crate::backend::blocks::{self, Block};
-use crate::backend::{commit, park, segment};
+use crate::backend::{commit, park, segment, warm};
 use crate::entry::{Entry, EntryFlags, TAIL_SPILL};
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
@@ -212,7 +212,16 @@ pub unsafe fn detach_front(
         // SAFETY: (1); clamped to what may be committed.
         unsafe {
             let to = wanted.min(free.region.as_ref().commit_limit);
-            commit::ensure(heap, &mut state.accounting, free.region, free.address, to)?;
+            let (region, from) = (free.region, free.address);
+            let first = commit::ensure(heap, &mut state.accounting, region, from, to);
+            if let Err(refusal) = first {
+                // What is kept of other pages may be what is missing.
+                if state.accounting.warm == 0 {
+                    return Err(refusal);
+                }
+                warm::give_back(heap, state, 0);
+                commit::ensure(heap, &mut state.accounting, region, from, to)?;
+            }
         }
     }
     // SAFETY: (1): it is in the index.

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use crate::backend::segment;
+use crate::backend::{large, segment};
 use crate::heap::Heap;
 use crate::lifecycle::registry;
 use crate::metadata;
@@ -29,6 +29,8 @@ pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
     }
     // SAFETY: (1).
     unsafe {
+        large::release_kept(heap, state);
+        state.lookaside.destroy();
         heap.destroy_frontend();
         heap.destroy_tags();
     }

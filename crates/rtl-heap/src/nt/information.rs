@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use crate::backend::{park, segment};
+use crate::backend::{large, park, segment, warm};
 use crate::flags::HeapFlags;
 use crate::frontend::activation::LOW_FRAGMENTATION;
 use crate::frontend::{lanes, supply};
@@ -80,6 +80,8 @@ pub(super) fn give_back(heap: &'static Heap) {
         park::release_all(heap, state);
         supply::release_all_idle(heap, state);
         segment::release_kept(heap, state);
+        warm::give_back(heap, state, 0);
+        large::release_kept(heap, state);
     }
 }
 

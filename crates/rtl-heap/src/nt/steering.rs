@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use rtl_platform::vm::Protection;
 
-use crate::backend::{park, segment};
+use crate::backend::{park, segment, warm};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::lane;
@@ -82,7 +82,10 @@ unsafe fn protect_listed(heap: &Heap, state: &mut State, read_only: bool) -> Res
     }
     if read_only {
         // SAFETY: (1).
-        unsafe { park::release_all(heap, state) };
+        unsafe {
+            park::release_all(heap, state);
+            warm::give_back(heap, state, 0);
+        }
         publish(heap, state, false);
     }
     let protection = if read_only {

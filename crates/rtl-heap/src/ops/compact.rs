@@ -1,7 +1,7 @@
 //! Giving back what is free (5.1).
 
 use crate::backend::blocks::{self, Block};
-use crate::backend::{commit, decommit, park, segment};
+use crate::backend::{commit, decommit, large, park, segment, warm};
 use crate::entry::{Entry, EntryFlags};
 use crate::frontend::{lanes, supply};
 use crate::heap::{Heap, State};
@@ -45,6 +45,11 @@ pub unsafe fn compact(heap: &Heap, state: &mut State) -> usize {
             // SAFETY: (1).
             at = unsafe { blocks::next(heap, &block) }.ok().flatten();
         }
+    }
+    // SAFETY: (1).
+    unsafe {
+        warm::give_back(heap, state, 0);
+        large::release_kept(heap, state);
     }
     largest
 }

@@ -1,7 +1,7 @@
 //! Freeing a block (3.2).
 
 use crate::backend::blocks::{self, Located};
-use crate::backend::{coalesce, large};
+use crate::backend::{coalesce, large, park};
 use crate::failure::Refusal;
 use crate::heap::{Heap, State};
 
@@ -18,7 +18,10 @@ pub unsafe fn free(heap: &Heap, state: &mut State, pointer: usize) -> Result<(),
     match unsafe { blocks::locate(heap, pointer) }? {
         Located::Block(block) => {
             // SAFETY: (1).
-            unsafe { coalesce::release(heap, state, &block) }?;
+            if !unsafe { park::park_more(heap, state, &block) } {
+                // SAFETY: (1).
+                unsafe { coalesce::release(heap, state, &block) }?;
+            }
             state.accounting.remove_live(block.entry.requested());
         }
         Located::Large(region) => {

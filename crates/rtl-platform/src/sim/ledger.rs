@@ -86,7 +86,6 @@ pub struct Ledger {
     size: usize,
     /// Whether the account's bytes are set up.
     is_open: bool,
-    decommit_refused: bool,
 }
 
 // SAFETY: the memory belongs to whoever owns the ledger.
@@ -98,7 +97,6 @@ impl Ledger {
             base,
             size,
             is_open: false,
-            decommit_refused: false,
         }
     }
 
@@ -263,16 +261,10 @@ impl Ledger {
         self.account()[numbers].fill(Page::FREE);
     }
 
-    /// A decommit failed: its caller may count pages as gone that are still committed.
-    pub fn note_refused_decommit(&mut self) {
-        self.decommit_refused = true;
-    }
-
     /// Insists that the pages of a reservation behind its first `committed` bytes are not
-    /// committed, unless a decommit failed.
+    /// committed.
     pub fn check_head(&mut self, range: Span, committed: usize) {
         let mut numbers = self.numbers("release_head", range);
-        let refused = self.decommit_refused;
         let head = numbers.start + committed / PAGE_SIZE;
         assert!(
             head <= numbers.end,
@@ -280,10 +272,9 @@ impl Ledger {
         );
         numbers.start = head;
         assert!(
-            refused
-                || self.account()[numbers]
-                    .iter()
-                    .all(|page| page.state() != PageState::Committed),
+            self.account()[numbers]
+                .iter()
+                .all(|page| page.state() != PageState::Committed),
             "release_head: pages behind the first {committed:#x} bytes of {range:x?} are committed"
         );
     }

@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::pages::floor;
 use crate::sys::posix::errno;
 pub use crate::sys::posix::mapping::{commit, decommit, host_page_size, protect};
 pub use crate::sys::posix::placement::{release, release_head, reserve, reserve_at, reserve_ready};
@@ -79,4 +80,74 @@ pub unsafe fn set_apart(at: NonNull<u8>, size: usize) {
         let result = unsafe { libc::madvise(at.as_ptr().cast(), size, libc::MADV_RANDOM) };
         (result == 0).then_some(())
     });
+}
+
+/// Makes a range read as zero. What was in use has memory, and writing zeroes is cheaper than to
+/// fault pages in again; what was not gets none. The range's begin shows which it is, and where
+/// that was in use, the system says page by page.
+///
+/// # Safety
+///
+/// The range is the caller's, committed and writable, nothing in it is in use, and it begins and
+/// ends with a page.
+pub unsafe fn clear(at: NonNull<u8>, size: usize) {
+    /// Pages that are asked for at once.
+    const PAGES: usize = 256;
+    /// Pages at the begin that show whether the rest is worth asking for.
+    const SHOWN: usize = 8;
+    let page = host_page_size();
+    let mut resident = [0; PAGES];
+    // SAFETY: the caller's promise: the first pages of the range, or all of it.
+    let shown = unsafe { ask(at, (SHOWN * page).min(floor(size, page)), &mut resident) };
+    if shown.is_some_and(|pages| pages.iter().skip(1).any(|page| page & 1 != 0)) {
+        let mut done = 0;
+        while done < size {
+            let part = (PAGES * page).min(size - done);
+            // SAFETY: inside the range.
+            let start = unsafe { at.add(done) };
+            // SAFETY: the caller's promise.
+            let Some(pages) = (unsafe { ask(start, part, &mut resident) }) else {
+                break;
+            };
+            let mut offset = 0;
+            for run in pages.chunk_by(|one, next| one & 1 == next & 1) {
+                let bytes = (run.len() * page).min(part - offset);
+                // SAFETY: inside the range.
+                let from = unsafe { start.add(offset) };
+                offset += bytes;
+                // A page that is said to have no memory may be in the swap file.
+                // SAFETY: the caller's promise.
+                if run[0] & 1 != 0 || !unsafe { discard(from, bytes) } {
+                    // SAFETY: the caller's promise.
+                    unsafe { from.write_bytes(0, bytes) };
+                }
+            }
+            done += part;
+        }
+        if done >= size {
+            return;
+        }
+    }
+    // SAFETY: the caller's promise.
+    if !unsafe { discard(at, size) } {
+        // SAFETY: the caller's promise.
+        unsafe { at.write_bytes(0, size) };
+    }
+}
+
+/// Which pages of a range have memory: the lowest bit of a byte each.
+///
+/// # Safety
+///
+/// The range is mapped, and `pages` has a byte for each of its pages.
+unsafe fn ask(at: NonNull<u8>, size: usize, pages: &mut [u8]) -> Option<&[u8]> {
+    let count = size.div_ceil(host_page_size());
+    let pages = pages.get_mut(..count)?;
+    errno::kept(|| {
+        // SAFETY: the caller's promise; the call writes a byte for each page.
+        let result = unsafe { libc::mincore(at.as_ptr().cast(), size, pages.as_mut_ptr()) };
+        (result == 0).then_some(())
+    })
+    .ok()?;
+    Some(pages)
 }

@@ -44,3 +44,13 @@ pub unsafe fn discard(at: NonNull<u8>, size: usize) -> bool {
 ///
 /// None: it does nothing.
 pub unsafe fn set_apart(_at: NonNull<u8>, _size: usize) {}
+
+/// Makes a range read as zero.
+///
+/// # Safety
+///
+/// The range is the caller's, committed and writable, and nothing in it is in use.
+pub unsafe fn clear(at: NonNull<u8>, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { at.write_bytes(0, size) };
+}

@@ -151,3 +151,13 @@ unsafe fn allocate(
 fn done(call: impl FnOnce() -> i32) -> Result<(), VmError> {
     kept(|| (call() != 0).then_some(())).map_err(error)
 }
+
+/// Makes a range read as zero.
+///
+/// # Safety
+///
+/// The range is the caller's, committed and writable, and nothing in it is in use.
+pub unsafe fn clear(at: NonNull<u8>, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { at.write_bytes(0, size) };
+}

@@ -1,0 +1,183 @@
+//! Pages that count as uncommitted and are kept: how many, for how long, and that nothing but the
+//! calls to the system tells.
+#![cfg(not(all(feature = "oracle", windows)))]
+
+use rtl_heap::HeapFlags;
+use rtl_heap::limits::Limits;
+use rtl_heap::nt::{self, CreateRequest, HeapHandle};
+use rtl_platform::sim::{Arena, Call, HostPage, SimVm};
+
+const NONE: HeapFlags = HeapFlags::empty();
+const MIB: usize = 1 << 20;
+
+/// A heap on the simulated system. Its blocks are its own: it has no front end.
+fn heap(vm: &'static SimVm, flags: HeapFlags) -> HeapHandle {
+    let request = CreateRequest {
+        flags,
+        vm: Some(vm),
+        ..CreateRequest::new(Limits::DOCUMENTED)
+    };
+    // SAFETY: no caller memory, and the vm is static.
+    unsafe { nt::create_heap(&request) }.unwrap()
+}
+
+fn allocate(heap: HeapHandle, size: usize) -> *mut u8 {
+    let block = nt::allocate(heap, NONE, size).unwrap();
+    // SAFETY: the block is ours.
+    unsafe { block.write_bytes(0x5a, size) };
+    block.as_ptr()
+}
+
+fn free(heap: HeapHandle, block: *mut u8) {
+    // SAFETY: nobody uses the block any more.
+    unsafe { nt::free(heap, NONE, block) }.unwrap();
+}
+
+fn calls(vm: &SimVm) -> usize {
+    [Call::Reserve, Call::Commit, Call::Decommit, Call::Release]
+        .map(|call| vm.calls(call))
+        .iter()
+        .sum()
+}
+
+/// What the heap says is committed in its segments.
+fn counted(heap: HeapHandle) -> usize {
+    nt::accounting(heap).unwrap().committed
+}
+
+#[test]
+fn blocks_above_the_thresholds_come_and_go_without_a_call() {
+    static ARENA: Arena<0x80_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
+    let sizes = [20_000, 0x1_0000, 0x4_0000];
+    for size in sizes {
+        free(heap, allocate(heap, size));
+    }
+    let before = calls(&VM);
+    for _ in 0..100 {
+        for size in sizes {
+            let committed = counted(heap);
+            let block = allocate(heap, size);
+            assert!(
+                counted(heap) > committed,
+                "the count goes by NT's thresholds"
+            );
+            free(heap, block);
+        }
+    }
+    assert_eq!(calls(&VM), before);
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+    assert_eq!(VM.reservations(), 0);
+}
+
+#[test]
+fn zeroed_blocks_are_zero_on_warm_pages() {
+    static ARENA: Arena<0x80_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE);
+    for size in [20_000, 0x1_0000, 0x4_0000] {
+        free(heap, allocate(heap, size));
+        let block = nt::allocate(heap, HeapFlags::ZERO_MEMORY, size).unwrap();
+        // SAFETY: the block is ours.
+        let bytes = unsafe { core::slice::from_raw_parts(block.as_ptr(), size) };
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        free(heap, block.as_ptr());
+    }
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+}
+
+#[test]
+fn what_a_burst_leaves_is_bounded_and_compacting_gives_it_back() {
+    static ARENA: Arena<0x800_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
+    let blocks: Vec<_> = (0..64 * 16).map(|_| allocate(heap, MIB / 16)).collect();
+    // One block stays, so that the segments cannot simply go.
+    for block in blocks.iter().skip(1) {
+        free(heap, *block);
+        assert!(VM.committed() <= counted(heap) + 17 * MIB);
+    }
+    assert!(VM.committed() <= 32 * MIB, "after the last free");
+    nt::compact(heap, NONE).unwrap();
+    assert_eq!(VM.committed(), counted(heap));
+    free(heap, blocks[0]);
+    nt::compact(heap, NONE).unwrap();
+    assert_eq!(VM.committed(), counted(heap));
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+    assert_eq!(VM.reservations(), 0);
+}
+
+#[test]
+fn a_refused_commit_gives_warm_pages_back_and_succeeds() {
+    static ARENA: Arena<0x80_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
+    let keeper = allocate(heap, 100);
+    free(heap, allocate(heap, 0x3_0000));
+    VM.fail(Call::Commit, 1, rtl_platform::sim::Repeat::Once);
+    let decommits = VM.calls(Call::Decommit);
+    // More than is warm.
+    let block = allocate(heap, 0x3_8000);
+    assert!(VM.calls(Call::Decommit) > decommits);
+    for block in [block, keeper] {
+        free(heap, block);
+    }
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+}
+
+#[test]
+fn large_blocks_of_one_size_come_and_go_without_a_mapping_and_are_zero_each_time() {
+    static ARENA: Arena<0x200_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE);
+    let reserved = || (nt::accounting(heap).unwrap().reserved, VM.reserved());
+    let empty = reserved();
+    let size = 3 * MIB + 37;
+    free(heap, allocate(heap, size));
+    assert_eq!(reserved().0, empty.0, "a freed block counts no more");
+    let before = (VM.calls(Call::Reserve), VM.calls(Call::Release));
+    for _ in 0..10 {
+        let block = nt::allocate(heap, NONE, size).unwrap();
+        // SAFETY: the block is ours.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), size) };
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        bytes.fill(0xa5);
+        free(heap, block.as_ptr());
+        assert_eq!(
+            nt::size(heap, NONE, block.as_ptr()),
+            Err(rtl_heap::Status::INVALID_PARAMETER)
+        );
+    }
+    assert_eq!((VM.calls(Call::Reserve), VM.calls(Call::Release)), before);
+    nt::compact(heap, NONE).unwrap();
+    assert_eq!(reserved(), empty);
+    free(heap, allocate(heap, size));
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+    assert_eq!(VM.reservations(), 0);
+}
+
+#[test]
+fn a_refused_reservation_is_had_from_what_is_kept() {
+    static ARENA: Arena<0x100_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE);
+    // Together they do not fit.
+    for size in [7 * MIB, 6 * MIB, 7 * MIB, 12 * MIB] {
+        free(heap, allocate(heap, size));
+    }
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+    assert_eq!(VM.reservations(), 0);
+}
