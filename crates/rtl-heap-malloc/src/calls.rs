@@ -10,7 +10,7 @@ use rtl_heap::{Accounting, HeapFlags, nt};
 use rtl_platform::{errno, os, process};
 
 use crate::errors::Refusal;
-use crate::heap::{heap_so_far, process_heap};
+use crate::heap::{process_heap, uncounted_heap};
 use crate::statistics;
 
 type Answer = Result<NonNull<u8>, Refusal>;
@@ -28,13 +28,10 @@ const GRANULE: usize = 2 * size_of::<usize>();
 /// C17 7.22.3.4. `malloc(0)` is a block of its own: our choice, and glibc's.
 #[inline]
 pub fn malloc(size: usize) -> *mut u8 {
-    if !statistics::is_counting()
-        && let Allocated::Block(block) =
-            nt::allocate_at_once(heap_so_far(), HeapFlags::empty(), size)
-    {
-        return block.as_ptr();
+    match nt::allocate_at_once(uncounted_heap(), HeapFlags::empty(), size) {
+        Allocated::Block(block) => block.as_ptr(),
+        _ => malloc_the_long_way(size),
     }
-    malloc_the_long_way(size)
 }
 
 /// [`malloc`], apart from the shortest path.
@@ -120,19 +117,19 @@ pub unsafe fn reallocf(block: *mut u8, size: usize) -> *mut u8 {
 #[inline]
 pub unsafe fn free(block: *mut u8) {
     // SAFETY: 1 is the caller's. No heap so far, and null, are in no slab.
-    if unsafe { nt::free_at_once(heap_so_far(), block) } != Freed::Done {
+    if unsafe { nt::free_at_once(uncounted_heap(), block) } != Freed::Done {
         // SAFETY: 1 is the caller's.
         unsafe { free_the_long_way(block) };
     }
 }
 
-/// [`free`], apart from the shortest path.
+/// [`free`], apart from the shortest path; jumped to as [`malloc_the_long_way`] is.
 ///
 /// # Safety
 ///
 /// 1. As [`free`].
 #[inline(never)]
-unsafe fn free_the_long_way(block: *mut u8) {
+unsafe extern "C" fn free_the_long_way(block: *mut u8) {
     if block.is_null() {
         return;
     }

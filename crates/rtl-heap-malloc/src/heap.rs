@@ -15,11 +15,15 @@ static HANDLE: AtomicUsize = AtomicUsize::new(0);
 /// Whether the first request has prepared the process.
 static PREPARED: AtomicBool = AtomicBool::new(false);
 
-/// The process heap; before the first request that was granted one, a handle that is no heap's.
+/// The same for requests that nobody counts, which need look at nothing else; 0 while they are counted.
+static UNCOUNTED: AtomicUsize = AtomicUsize::new(0);
+
+/// The process heap for the shortest paths; a handle that is no heap's before the first request that was
+/// granted one, and while requests are counted.
 #[inline]
-pub fn heap_so_far() -> HeapHandle {
+pub fn uncounted_heap() -> HeapHandle {
     // Relaxed: who got a block from the heap sees the heap, and no other thread has a lane of it.
-    HeapHandle(HANDLE.load(Ordering::Relaxed))
+    HeapHandle(UNCOUNTED.load(Ordering::Relaxed))
 }
 
 /// The process heap.
@@ -32,7 +36,13 @@ pub fn process_heap() -> Result<HeapHandle, Refusal> {
     // Acquire pairs with the Release in `begin`: who sees the handle sees what it was set after.
     match HANDLE.load(Ordering::Acquire) {
         0 => begin(),
-        handle => Ok(HeapHandle(handle)),
+        handle => {
+            // Counting may have ended since the heap was made.
+            if !statistics::is_counting() {
+                UNCOUNTED.store(handle, Ordering::Relaxed);
+            }
+            Ok(HeapHandle(handle))
+        }
     }
 }
 
