@@ -55,6 +55,20 @@ pub fn open() -> Calls {
     }
 }
 
+/// Makes a heap as `RtlCreateHeap` does by default: growable, 256 KiB reserved.
+pub fn rtl_create_documented() -> impl Fn() -> usize {
+    const GROWABLE: u32 = 2;
+    type RtlCreateHeap = unsafe extern "C" fn(u32, usize, usize, usize, usize, usize) -> usize;
+    // SAFETY: (1) the type is that of the header; pointers are as wide as addresses.
+    let create: RtlCreateHeap = unsafe { call(open_at(&path()), c"rtlheap_RtlCreateHeap") };
+    move || {
+        // SAFETY: no caller memory or structure is involved.
+        let handle = unsafe { create(GROWABLE, 0, 0, 0, 0, 0) };
+        assert_ne!(handle, 0, "no heap");
+        handle
+    }
+}
+
 /// The C library's calls, by address as ours are, so that both pay the same for a call.
 pub fn libc_calls() -> MallocCalls {
     malloc_calls(libc::RTLD_DEFAULT)

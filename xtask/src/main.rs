@@ -43,7 +43,7 @@ mod flags {
             optional --prefix prefix: PathBuf
             /// `instructions`: write the table anew, in place of comparing with it.
             optional --write
-            /// `bench`: only this part: micro, scaling, memory, looking, programs.
+            /// `bench`: only this part: micro, backend, scaling, memory, looking, programs.
             repeated --part part: String
             /// `bench`: fewer and shorter rounds, for a first idea.
             optional --quick

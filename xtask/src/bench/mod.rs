@@ -26,7 +26,9 @@ pub struct Wishes {
 }
 
 /// The measuring programs, in the order in which they run.
-const PARTS: &[&str] = &["micro", "scaling", "memory", "looking", "programs"];
+const PARTS: &[&str] = &[
+    "micro", "backend", "scaling", "memory", "looking", "programs",
+];
 
 /// glibc reserves little room for libraries that are opened later and want the fastest kind of
 /// thread-local storage; jemalloc alone needs more.
