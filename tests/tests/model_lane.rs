@@ -3,7 +3,7 @@
 //! threads and slabs is never lost nor had twice.
 //!
 //! The side entries' own source is compiled here, over loom's atomics; the lock of the bucket is loom's.
-#![cfg(not(all(feature = "oracle", windows)))]
+#![cfg(not(windows))]
 
 #[path = "../../crates/rtl-heap/src/side.rs"]
 #[allow(dead_code, reason = "the wide entries follow the same protocol")]

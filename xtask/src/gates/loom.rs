@@ -6,7 +6,7 @@ use crate::toolchain::{HOST, LOOM_PREEMPTIONS};
 /// loom finds no bad interleaving.
 pub const GATE: Gate = Gate {
     name: "loom",
-    proves: "the lock under every heap holds in all interleavings with a bounded number of preemptions",
+    proves: "the lock under every heap and the lanes above it hold in all interleavings with a bounded number of preemptions",
     run: |workspace| {
         workspace
             .cargo()
@@ -18,7 +18,7 @@ pub const GATE: Gate = Gate {
                 "-p",
                 "rtl-heap-tests",
             ])
-            .args(["--test", "model_lock"])
+            .args(["--test", "model_lock", "--test", "model_lane"])
             .env("LOOM_MAX_PREEMPTIONS", LOOM_PREEMPTIONS)
             .run()?;
         Ok(Verdict::Passed)
