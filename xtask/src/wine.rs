@@ -25,10 +25,14 @@ impl Prefix {
         let prefix = Self { directory };
         if !prefix.directory.join("system.reg").exists() {
             fs::create_dir_all(&prefix.directory)?;
-            prefix
+            let made = prefix
                 .run("wineboot", &["--init"])
-                .context("creating a Wine prefix")?;
-            prefix.run("wineserver", &["--wait"])?;
+                .and_then(|()| prefix.run("wineserver", &["--wait"]));
+            if let Err(error) = made {
+                // Half of one would be taken for a prefix the next time.
+                let _ = fs::remove_dir_all(&prefix.directory);
+                return Err(error).context("creating a Wine prefix");
+            }
         }
         Ok(prefix)
     }
