@@ -1,17 +1,32 @@
-//! The protocol between lanes under every interleaving that loom finds (INV-LANE, catalogue A8): a slot
-//! that two threads free at the same time is handed out by one of them, one that wanders between
-//! threads and slabs is never lost nor had twice.
+//! The protocol between lanes under every interleaving that loom finds (INV-LANE, catalogue A8): of two
+//! threads that free a slot at the same time exactly one takes it back, one that wanders between threads
+//! and slabs is never lost nor had twice.
 //!
-//! The side entries' own source is compiled here, over loom's atomics; the lock of the bucket is loom's.
+//! The sources of the side entries and of what belongs to whom are compiled here, over loom's atomics; the
+//! lock of the bucket and that of all lanes are loom's.
 #![cfg(not(windows))]
 
+#[path = "../../crates/rtl-heap/src/belonging.rs"]
+#[allow(dead_code, reason = "forks do not come into it")]
+mod belonging;
 #[path = "../../crates/rtl-heap/src/side.rs"]
 #[allow(dead_code, reason = "the wide entries follow the same protocol")]
 mod side;
 
 mod sync {
-    //! The atomics that entries are made of.
-    pub use loom::sync::atomic::{AtomicU8, AtomicU16, Ordering};
+    //! What the two are made of. Loom knows no barrier on every processor: both sides pass a full one.
+    pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
+    pub use loom::thread::yield_now as nap;
+
+    use loom::sync::atomic::fence;
+
+    pub fn light_barrier() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub fn heavy_barrier() {
+        fence(Ordering::SeqCst);
+    }
 }
 
 use std::sync::Arc;
@@ -20,24 +35,31 @@ use loom::sync::Mutex;
 use loom::sync::atomic::AtomicU8;
 use loom::thread;
 
-use side::{Marks, Side};
+use belonging::{Claimant, FIRST_NAME, NAME_STEP, Owner};
+use side::Side;
 
 /// Bytes of the slot that its caller did not ask for.
 const UNUSED: usize = 9;
 
-/// One slot, its bucket's lock with the slab's count of free slots, and a place where threads pass the
-/// slot on.
-struct Slot {
+/// The slab's only slot, its owner, three lanes, the bucket's lock with the count of free slots, the lock of all
+/// lanes, and a place where threads pass the slot on.
+struct Slab {
     entry: AtomicU8,
+    owner: Owner,
+    lanes: [Claimant; 3],
     free: Mutex<u32>,
+    lanes_lock: Mutex<()>,
     passed_on: Mutex<bool>,
 }
 
-impl Slot {
-    fn new() -> Arc<Slot> {
-        Arc::new(Slot {
+impl Slab {
+    fn new() -> Arc<Slab> {
+        Arc::new(Slab {
             entry: AtomicU8::new(0),
+            owner: Owner::shared(),
+            lanes: [0, 1, 2].map(|lane| Claimant::named(FIRST_NAME + lane * NAME_STEP)),
             free: Mutex::new(1),
+            lanes_lock: Mutex::new(()),
             passed_on: Mutex::new(false),
         })
     }
@@ -46,90 +68,122 @@ impl Slot {
         Side::at(&raw const self.entry as usize)
     }
 
-    /// From the slab into a lane, and out to a caller.
-    fn allocate(&self, mark: u32) -> bool {
+    /// From the slab into a lane, whose it becomes, and out to a caller.
+    fn allocate(&self, lane: usize) -> bool {
         let mut free = self.free.lock().unwrap();
         if *free == 0 {
             return false;
         }
         assert!(self.side().is_free(false), "counted free, and is not");
+        self.owner.set(Some(&self.lanes[lane]), false);
         *free -= 1;
-        self.side().keep(false, mark);
+        self.side().keep(false);
         drop(free);
-        assert!(self.side().hand_out(false, mark, UNUSED));
+        self.side().hand_out(false, UNUSED);
         true
     }
 
     /// From a caller into a lane. False for what is not busy.
-    fn free(&self, mark: u32) -> bool {
-        let busy = self.side().unused(false).is_some();
-        if busy {
-            self.side().keep(false, mark);
+    fn free(&self, lane: usize) -> bool {
+        loop {
+            let own = || self.side().take_back_alone(false);
+            if let Some(taken_back) = self.owner.while_own(&self.lanes[lane], false, own) {
+                return taken_back;
+            }
+            if self.owner.is_shared() {
+                return self.side().take_back(false);
+            }
+            let _lock = self.lanes_lock.lock().unwrap();
+            self.owner.share(false, self.lanes.iter());
         }
-        busy
     }
 
     /// From a lane back to the slab.
-    fn give_back(&self, mark: u32) -> bool {
+    fn give_back(&self) {
         let mut free = self.free.lock().unwrap();
-        let given = self.side().give_back(false, mark);
-        *free += u32::from(given);
-        given
+        self.side().give_back(false);
+        *free += 1;
     }
 }
 
-fn mark(keeper: u32) -> u32 {
-    Marks::of_keeper(keeper).of(false)
+/// So many threads free one slot at the same time, the first of a slab that belongs to lane `owner`.
+fn exactly_one_of(threads: usize, owner: usize) {
+    let mut model = loom::model::Builder::new();
+    // Every interleaving of three takes minutes.
+    model.preemption_bound = model.preemption_bound.or(Some(3));
+    model.check(move || {
+        let slab = Slab::new();
+        assert!(slab.allocate(owner));
+        let others: Vec<_> = (1..threads)
+            .map(|lane| {
+                let slab = Arc::clone(&slab);
+                thread::spawn(move || slab.free(lane))
+            })
+            .collect();
+        let mut taken = usize::from(slab.free(0));
+        for other in others {
+            taken += usize::from(other.join().unwrap());
+        }
+        assert_eq!(taken, 1);
+    });
 }
 
 #[test]
-fn of_two_frees_at_the_same_time_one_lane_has_the_slot() {
+fn of_two_frees_at_the_same_time_exactly_one_takes_the_slot_back() {
+    exactly_one_of(2, 0);
+    exactly_one_of(2, 1);
+}
+
+/// One thread has the slab shared while the second comes, with the owner inside.
+#[test]
+fn of_three_frees_at_the_same_time_exactly_one_takes_the_slot_back() {
+    exactly_one_of(3, 0);
+}
+
+#[test]
+fn of_frees_of_a_shared_slab_exactly_one_takes_the_slot_back() {
     loom::model(|| {
-        let slot = Slot::new();
-        assert!(slot.allocate(mark(3)));
+        let slab = Slab::new();
+        assert!(slab.allocate(0));
+        slab.owner.set(None, false);
         let other = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.free(mark(2)))
+            let slab = Arc::clone(&slab);
+            thread::spawn(move || slab.free(1))
         };
-        let mine = slot.free(mark(1));
-        let other = other.join().unwrap();
-        assert!(mine || other);
-        // Each lane that took it in looks before it hands it out or gives it back.
-        let other_has = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || other && slot.side().hand_out(false, mark(2), UNUSED))
-        };
-        let mine_has = mine && slot.give_back(mark(1));
-        assert!(mine_has ^ other_has.join().unwrap());
+        let mine = slab.free(0);
+        assert!(mine ^ other.join().unwrap());
     });
 }
 
 #[test]
 fn a_slot_that_wanders_is_had_once_and_comes_back() {
     loom::model(|| {
-        let slot = Slot::new();
+        let slab = Slab::new();
         let consumer = {
-            let slot = Arc::clone(&slot);
+            let slab = Arc::clone(&slab);
             thread::spawn(move || {
-                if std::mem::take(&mut *slot.passed_on.lock().unwrap()) {
-                    assert!(slot.free(mark(2)), "it was passed on and is not busy");
-                    assert!(slot.give_back(mark(2)));
+                if std::mem::take(&mut *slab.passed_on.lock().unwrap()) {
+                    assert!(slab.free(1), "it was passed on and is not busy");
+                    slab.give_back();
                 }
-                if slot.allocate(mark(2)) {
-                    assert!(slot.free(mark(2)) && slot.give_back(mark(2)));
+                if slab.allocate(1) {
+                    assert!(slab.free(1));
+                    slab.give_back();
                 }
             })
         };
-        if slot.allocate(mark(1)) {
-            *slot.passed_on.lock().unwrap() = true;
+        if slab.allocate(0) {
+            *slab.passed_on.lock().unwrap() = true;
         }
-        if slot.allocate(mark(1)) {
-            assert!(slot.free(mark(1)) && slot.give_back(mark(1)));
+        if slab.allocate(0) {
+            assert!(slab.free(0));
+            slab.give_back();
         }
         consumer.join().unwrap();
-        if *slot.passed_on.lock().unwrap() {
-            assert!(slot.free(mark(1)) && slot.give_back(mark(1)));
+        if *slab.passed_on.lock().unwrap() {
+            assert!(slab.free(0));
+            slab.give_back();
         }
-        assert_eq!(*slot.free.lock().unwrap(), 1);
+        assert_eq!(*slab.free.lock().unwrap(), 1);
     });
 }

@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::fork_lock::ForkLock;
 use crate::lane::Lane;
@@ -13,6 +13,7 @@ use crate::units::Granules;
 pub const LARGEST: Granules = Granules(1024);
 
 /// Sizes up to this have a bucket each; above, eight share a power of two.
+pub const LARGEST_EXACT: Granules = Granules(EXACT);
 const EXACT: u32 = 64;
 
 /// Number of buckets, with some numbers unused.
@@ -35,15 +36,15 @@ pub fn bucket_of(size: Granules) -> (usize, Granules) {
     (index as usize, Granules(slot))
 }
 
-/// Whether side entries of a bucket's slabs have two bytes: its blocks do not all have a bucket of
-/// their own size, so that more of a slot may be left over than one byte can say.
+/// The last bucket whose slabs have side entries of one byte, with slots of twice [`LARGEST_EXACT`]: of none
+/// of them is more left over than that can say.
+pub const LAST_NARROW: u32 = EXACT + 8;
+
+/// Whether side entries of a bucket's slabs have two bytes.
 #[inline(always)]
 pub const fn is_wide(bucket: u32) -> bool {
-    bucket >= EXACT
+    bucket > LAST_NARROW
 }
-
-/// The largest block whose bucket is not wide.
-pub const LARGEST_NARROW: Granules = Granules(EXACT - 1);
 
 /// One bucket.
 pub struct Bucket {
@@ -64,6 +65,10 @@ pub struct BucketState {
     pub idle_slabs: u32,
     /// Number of slabs.
     pub slabs: u32,
+    /// How often a slab all of whose slots were free was taken from.
+    pub begun: u32,
+    /// How often a slab that belonged to a lane came to be shared.
+    pub shared: u32,
     /// Records of slabs that were given back, singly linked.
     pub spare: *mut Slab,
 }
@@ -127,8 +132,6 @@ pub struct Frontend {
     pub slabs: UnsafeCell<*mut Slab>,
     /// The lanes that threads have of the heap. Changed with the lock of all lanes held.
     pub lanes: AtomicPtr<Lane>,
-    /// How many lanes were made, the threads that have none counted as one once there is a lane.
-    pub lanes_made: AtomicU32,
 }
 
 // SAFETY: `slabs` is guarded by the heap's lock, the rest guards itself.
@@ -160,6 +163,7 @@ mod tests {
             assert!(slot >= Granules(size) && bucket < COUNT);
             assert!(slot.0 - size < 1.max(size / 8));
             assert_eq!(bucket_of(slot), (bucket, slot));
+            assert_eq!(is_wide(bucket as u32), size > 2 * EXACT);
             assert!(bucket > previous.0 || (bucket, slot) == previous, "{size}");
             previous = (bucket, slot);
         }

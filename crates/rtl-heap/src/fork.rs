@@ -21,7 +21,7 @@ pub fn guard() {
         // Under a malloc of ours the system may allocate to remember the handlers: it comes back
         // here, finds them guarded, and makes the heap. Without memory to remember them the heap
         // works until somebody forks, which is better than no heap.
-        let _ = host::at_fork(prepare, resume, resume);
+        let _ = host::at_fork(prepare, resume, resume_child);
     }
 }
 
@@ -35,6 +35,12 @@ extern "C" fn prepare() {
     slab_map::enter_for_fork();
     metadata::enter_for_fork();
     fork_lock::hold_all(true);
+}
+
+/// To be called after a fork in the child, by the thread that forked.
+extern "C" fn resume_child() {
+    registry::leave_lanes_behind();
+    resume();
 }
 
 /// To be called after a fork in parent and child, by the thread that forked.

@@ -5,13 +5,16 @@
 
 #[cfg(feature = "os")]
 mod imp {
+    pub use rtl_platform::barrier::{
+        is_offered as barrier_is_offered, on_every_processor as barrier_on_every_processor,
+    };
     pub use rtl_platform::fork::at_fork;
     pub use rtl_platform::random::u64 as random_word;
     pub use rtl_platform::thread::{
         NOTHING, id as thread_id, is_exiting as thread_is_exiting, set_word as set_thread_word,
         word as thread_word,
     };
-    pub use rtl_platform::wait::{wait, wake_one};
+    pub use rtl_platform::wait::{nap, wait, wake_one};
     pub use rtl_platform::{
         environment::read as read_environment, process::nt_global_flags,
         stack::capture as capture_stack,
@@ -55,8 +58,21 @@ mod imp {
         }
     }
 
+    /// Returns after a moment.
+    pub fn nap() {
+        Spin::relax();
+    }
+
     /// Nobody sleeps, so nobody is woken.
     pub fn wake_one(_word: &AtomicU32) {}
+
+    /// There is none, and no lane that would need one.
+    pub fn barrier_is_offered() -> bool {
+        false
+    }
+
+    /// Never called, for it is not offered.
+    pub fn barrier_on_every_processor() {}
 
     /// Nothing is copied, so nothing is called.
     pub fn at_fork(

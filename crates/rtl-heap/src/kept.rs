@@ -67,19 +67,28 @@ impl Stack {
         self.ready.set(unsafe { self.ready.get().sub(1) });
     }
 
-    /// Puts a freed slot down. False, and nothing done, without room.
+    /// Where the next freed slot goes; `None` without room.
     #[inline(always)]
-    pub fn push(&self, kept: Kept) -> bool {
+    pub fn room(&self) -> Option<NonNull<Kept>> {
         let above = self.freed.get();
         if above == self.freed_end.get() {
-            return false;
+            return None;
         }
-        // SAFETY: there is room up to the end.
+        // SAFETY: no room is what zeros say.
+        Some(unsafe { NonNull::new_unchecked(above) })
+    }
+
+    /// Puts a freed slot down.
+    ///
+    /// # Safety
+    /// 1. [`Stack::room`] has just shown `room`.
+    #[inline(always)]
+    pub unsafe fn put(&self, room: NonNull<Kept>, kept: Kept) {
+        // SAFETY: (1): there is room up to the end.
         unsafe {
-            above.write(kept);
-            self.freed.set(above.add(1));
+            room.write(kept);
+            self.freed.set(room.as_ptr().add(1));
         }
-        true
     }
 
     /// Nothing is left to hand out.
@@ -197,6 +206,13 @@ impl Stack {
 mod tests {
     use super::*;
 
+    fn push(stack: &Stack, user: usize) -> bool {
+        let room = stack.room();
+        // SAFETY: (1) it was just shown.
+        room.map(|room| unsafe { stack.put(room, kept(user)) })
+            .is_some()
+    }
+
     fn kept(user: usize) -> Kept {
         Kept {
             user,
@@ -208,15 +224,15 @@ mod tests {
     fn freed_slots_are_handed_out_once_the_others_are_gone_the_last_one_first() {
         // SAFETY: zero bytes are an empty stack.
         let stack: Stack = unsafe { core::mem::zeroed() };
-        assert!(stack.top().is_none() && !stack.push(kept(1)) && !stack.turn());
+        assert!(stack.top().is_none() && !push(&stack, 1) && !stack.turn());
         for capacity in [3, 7] {
             assert!(stack.grow(capacity));
             for round in 0..3 {
                 assert_eq!(stack.capacity(), capacity);
                 for user in 1..=capacity {
-                    assert!(stack.push(kept(round + user)));
+                    assert!(push(&stack, round + user));
                 }
-                assert!(!stack.push(kept(9)) && stack.top().is_none());
+                assert!(!push(&stack, 9) && stack.top().is_none());
                 assert!(stack.turn() && !stack.turn());
                 for user in (1..=capacity).rev() {
                     assert_eq!(stack.top().unwrap().user, round + user);
@@ -225,7 +241,7 @@ mod tests {
                 assert!(stack.top().is_none());
             }
         }
-        assert!(stack.push(kept(5)) && stack.push(kept(6)));
+        assert!(push(&stack, 5) && push(&stack, 6));
         assert_eq!((stack.freed().count, stack.ready().count), (2, 0));
         stack.drop_oldest_freed(1);
         assert_eq!(stack.freed().count, 1);

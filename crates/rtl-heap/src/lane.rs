@@ -5,9 +5,8 @@
 //! nobody else's memory is touched but the slot's side entry. Slots pass between lanes and slabs in
 //! batches (`frontend::exchange`).
 //!
-//! A kept slot's entry carries its lane's mark (INV-LANE). When two threads free one slot at the same
-//! time both keep it, but only one of their marks remains: the other lane finds a foreign mark on the
-//! slot before it hands it out, reports it and lets go of it.
+//! A kept slot is in one place of one lane (INV-LANE): of two threads that free it at the same time one
+//! finds it busy (`belonging`).
 //!
 //! A thread finds its lanes in a table of its own, by the heap's handle, the one it used last at once.
 //! A lane of a destroyed heap is not found, and is freed when its thread comes across it.
@@ -17,32 +16,29 @@ use core::mem;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use crate::belonging::Claimant;
 use crate::buckets::{self, COUNT};
 use crate::fork_lock::ForkLock;
 use crate::host;
 use crate::kept::Stack;
 use crate::metadata;
-use crate::side::Marks;
 use crate::units::{ALLOCATION_GRANULARITY, Granules};
 
 /// Stacks of the wide buckets, which few lanes need.
 type WideStacks = [Stack; COUNT - FIRST_WIDE];
 
 /// Number of the first wide bucket.
-const FIRST_WIDE: usize = buckets::LARGEST_NARROW.0 as usize + 1;
+const FIRST_WIDE: usize = buckets::LAST_NARROW as usize + 1;
 /// Number of the first bucket: no block is smaller.
 const FIRST: usize = Granules::MIN_BLOCK.0 as usize;
 
 /// See the module. Zero bytes are an empty lane of no heap.
-///
-/// The header is as long as two stacks, so that the stack of bucket `n` is `n` stacks from the lane.
 #[repr(C)]
 pub struct Lane {
     /// Handle of its heap; what nobody can guess while the heap is hidden or when it was destroyed.
     pub handle: AtomicUsize,
-    /// What the entries of its slots say, in narrow slabs and in wide ones: it tells them from those
-    /// of other lanes.
-    pub marks: Marks,
+    /// What slabs belong to.
+    pub claimant: Claimant,
     /// Its thread's table.
     pub table: Cell<*mut Table>,
     /// Stacks of wide buckets; null until one is needed.
@@ -59,6 +55,7 @@ pub struct Lane {
     stacks: [Stack; FIRST_WIDE - FIRST],
 }
 
+// The stack of bucket `n` is `n` stacks from the lane: one addition less for each call.
 const _: () = assert!(mem::offset_of!(Lane, stacks) == FIRST * size_of::<Stack>());
 const _: () = assert!(size_of::<Lane>() <= size_of_val(&host::NOTHING));
 
@@ -66,18 +63,12 @@ const _: () = assert!(size_of::<Lane>() <= size_of_val(&host::NOTHING));
 unsafe impl Sync for Lane {}
 
 impl Lane {
-    /// What the entries of its slots say.
-    #[inline(always)]
-    pub fn mark(&self, wide: bool) -> u32 {
-        self.marks.of(wide)
-    }
-
     /// The stack of a narrow bucket.
     #[inline(always)]
     pub fn narrow_stack(&self, index: usize) -> &Stack {
         debug_assert!((FIRST..FIRST_WIDE).contains(&index));
-        // SAFETY: the stack of bucket `index` lies so many stacks behind the lane's start.
-        unsafe { &*ptr::from_ref(self).cast::<Stack>().add(index) }
+        // SAFETY: narrow buckets have these numbers.
+        unsafe { self.stacks.get_unchecked(index - FIRST) }
     }
 
     /// The stack of a bucket; `None` of a wide one while there are none.
@@ -264,6 +255,19 @@ pub unsafe fn strike(list: &AtomicPtr<Lane>, lane: &Lane) {
     }
 }
 
+/// After a fork, in the child: the threads of a heap's lanes but the calling one are no more.
+pub fn leave_behind(list: &AtomicPtr<Lane>) {
+    all(list).for_each(|lane| lane.claimant.leave_behind());
+}
+
+/// The lanes of a heap's list, with the lock of all lanes held.
+pub fn all(list: &AtomicPtr<Lane>) -> impl Iterator<Item = &'static Lane> + Clone {
+    // SAFETY: listed lanes are live.
+    let first = unsafe { list.load(Ordering::Relaxed).as_ref() };
+    // SAFETY: as above.
+    core::iter::successors(first, |lane| unsafe { lane.next_in_heap.get().as_ref() })
+}
+
 /// A handle for lanes that no call shall find: any other value could be what a caller passes.
 pub fn nobodys_handle() -> usize {
     static HANDLE: AtomicUsize = AtomicUsize::new(0);
@@ -277,14 +281,7 @@ pub fn nobodys_handle() -> usize {
 
 /// Has calls with `handle` find a heap's lanes: the heap's own, or [`nobodys_handle`].
 pub fn set_handles(list: &AtomicPtr<Lane>, handle: usize) {
-    while_still(|| {
-        let mut at = list.load(Ordering::Relaxed);
-        // SAFETY: listed lanes are live.
-        while let Some(lane) = unsafe { at.as_ref() } {
-            at = lane.next_in_heap.get();
-            lane.handle.store(handle, Ordering::Relaxed);
-        }
-    });
+    while_still(|| all(list).for_each(|lane| lane.handle.store(handle, Ordering::Relaxed)));
 }
 
 /// Has no call find a heap's lanes any more. What they keep goes with the heap, they themselves when

@@ -35,6 +35,7 @@
 )]
 
 mod backend;
+mod belonging;
 mod bits;
 mod block_traces;
 mod buckets;

@@ -1,8 +1,8 @@
 //! What is said of a slot, beside its slab: that it is free, kept by a lane, or a caller's.
 //!
-//! Entries are read and written like plain memory, without an order: a slot passes between free and
-//! kept with its bucket's lock held, between kept and busy by whoever holds it. Whoever frees a slot
-//! twice at the same time breaks that; the marks find it.
+//! A slot passes between free and kept with its bucket's lock held, from kept to busy by the lane that
+//! keeps it: no order is needed. It passes from busy to kept by whoever frees it, which two threads may try
+//! at the same time (`belonging`).
 //!
 //! It names only `crate::sync`, so that a test can compile it over loom's atomics and try every
 //! interleaving.
@@ -12,46 +12,15 @@ use crate::sync::{AtomicU8, AtomicU16, Ordering};
 /// What an entry says of a slot that is in no thread's hands and no caller's.
 const FREE: u32 = 0;
 
-/// Below this an entry is free, or busy and says how many bytes of its slot were not asked for; from
-/// here on it is kept, and says by whom.
-const fn kept_from(wide: bool) -> u32 {
-    if wide { 0x4000 } else { 64 }
+/// What it says of a slot that a lane keeps. Below this an entry says how many bytes of a busy slot were
+/// not asked for, or that it is free.
+const fn kept(wide: bool) -> u32 {
+    if wide { 0x4000 } else { 0xFF }
 }
 
-/// What the entries of slots that one keeper has say, in narrow slabs and in wide ones.
-#[derive(Clone, Copy)]
-pub struct Marks {
-    narrow: u8,
-    wide: u16,
-}
-
-impl Marks {
-    /// How many keepers entries can tell apart.
-    const KEEPERS: u32 = 192;
-
-    /// The marks of keeper `number`. Number 0 is for threads that have no lane; the others share what
-    /// is left.
-    pub const fn of_keeper(number: u32) -> Marks {
-        let number = if number == 0 {
-            0
-        } else {
-            1 + (number - 1) % (Marks::KEEPERS - 1)
-        };
-        Marks {
-            narrow: (kept_from(false) + number) as u8,
-            wide: (kept_from(true) + number) as u16,
-        }
-    }
-
-    /// The one for narrow or for wide slabs.
-    #[inline(always)]
-    pub const fn of(self, wide: bool) -> u32 {
-        if wide {
-            self.wide as u32
-        } else {
-            self.narrow as u32
-        }
-    }
+#[inline(always)]
+fn is_busy(wide: bool, value: u32) -> bool {
+    value.wrapping_sub(1) < kept(wide) - 1
 }
 
 /// Address of a slot's entry: one byte, or two where it is `wide`.
@@ -96,6 +65,23 @@ impl Side {
         }
     }
 
+    #[inline(always)]
+    fn exchange(self, wide: bool, old: u32, new: u32) -> bool {
+        const RELAXED: Ordering = Ordering::Relaxed;
+        // SAFETY: as for `load`.
+        unsafe {
+            if wide {
+                (*(self.0 as *const AtomicU16))
+                    .compare_exchange(old as u16, new as u16, RELAXED, RELAXED)
+                    .is_ok()
+            } else {
+                (*(self.0 as *const AtomicU8))
+                    .compare_exchange(old as u8, new as u8, RELAXED, RELAXED)
+                    .is_ok()
+            }
+        }
+    }
+
     /// Nobody has the slot.
     #[inline(always)]
     pub fn is_free(self, wide: bool) -> bool {
@@ -106,35 +92,42 @@ impl Side {
     #[inline(always)]
     pub fn unused(self, wide: bool) -> Option<u32> {
         let value = self.load(wide);
-        (value.wrapping_sub(1) < kept_from(wide) - 1).then_some(value)
+        is_busy(wide, value).then_some(value)
     }
 
-    /// Keeps the slot, which was free with the bucket's lock held, or busy and its caller's, who frees
-    /// it.
+    /// Keeps a free slot, with the bucket's lock held.
     #[inline(always)]
-    pub fn keep(self, wide: bool, mark: u32) {
-        self.store(wide, mark);
+    pub fn keep(self, wide: bool) {
+        self.store(wide, kept(wide));
     }
 
-    /// Makes a slot that is kept under `mark` busy, with `unused` bytes, at least one. False, and nothing
-    /// done, if it is not kept under this mark: then two threads freed it, and it is the other's.
+    /// Hands out a kept slot with `unused` bytes, at least one.
     #[inline(always)]
-    pub fn hand_out(self, wide: bool, mark: u32, unused: usize) -> bool {
-        let is_ours = self.load(wide) == mark;
-        if is_ours {
-            self.store(wide, unused as u32);
+    pub fn hand_out(self, wide: bool, unused: usize) {
+        self.store(wide, unused as u32);
+    }
+
+    /// Keeps a busy slot, which nobody else takes back meanwhile. False, and nothing done, if it is not
+    /// busy.
+    #[inline(always)]
+    pub fn take_back_alone(self, wide: bool) -> bool {
+        let was_busy = self.unused(wide).is_some();
+        if was_busy {
+            self.keep(wide);
         }
-        is_ours
+        was_busy
     }
 
-    /// Makes a slot that is kept under `mark` free, with the bucket's lock held. False, and nothing done,
-    /// as for [`Side::hand_out`].
+    /// Keeps a busy slot. False, and nothing done, if it is not busy, or another thread was first.
     #[inline(always)]
-    pub fn give_back(self, wide: bool, mark: u32) -> bool {
-        let is_ours = self.load(wide) == mark;
-        if is_ours {
-            self.store(wide, FREE);
-        }
-        is_ours
+    pub fn take_back(self, wide: bool) -> bool {
+        let value = self.load(wide);
+        is_busy(wide, value) && self.exchange(wide, value, kept(wide))
+    }
+
+    /// Makes a kept slot free, with the bucket's lock held.
+    #[inline(always)]
+    pub fn give_back(self, wide: bool) {
+        self.store(wide, FREE);
     }
 }

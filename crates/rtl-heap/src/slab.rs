@@ -6,8 +6,8 @@
 //! 1 KiB), and a free is checked exactly (slab, slot start, busy) before anything changes (INV-SLAB).
 //!
 //! A slab belongs to one bucket, whose lock guards what changes in it, but for the side entries: a
-//! slot passes between free and kept with the lock held, between kept and busy without, by whoever
-//! holds it.
+//! slot passes between free and kept with the lock held, between kept and busy without, by the lane that
+//! keeps it and by whoever frees it (`belonging`).
 //!
 //! A record is given back to the pool when its heap is destroyed and not before; until then it is
 //! only used for slabs of the same bucket and size. So what a look at a stale pointer reads is at
@@ -16,6 +16,7 @@
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::belonging::Owner;
 use crate::buckets;
 use crate::metadata;
 use crate::regions::Region;
@@ -27,14 +28,14 @@ use crate::units::{GRANULE, Granules};
 pub struct Slab {
     /// Handle of the heap it belongs to, unless that is hidden.
     handle: AtomicUsize,
-    /// The same for a slab whose side entries have one byte; else what is no heap's.
-    narrow_handle: AtomicUsize,
     /// User address of the first slot, a multiple of a page.
     first: AtomicUsize,
     /// Bytes of all slots.
     extent: usize,
     /// 2^32 divided by the stride, rounded up.
     reciprocal: u64,
+    /// The lane it belongs to.
+    pub owner: Owner,
     /// Bytes from slot to slot.
     pub stride: u32,
     /// Number of slots.
@@ -82,10 +83,10 @@ impl Slab {
         let slab = metadata::allocate(Slab::record_bytes(slots, wide))?.cast::<Slab>();
         let record = Slab {
             handle: AtomicUsize::new(handle),
-            narrow_handle: AtomicUsize::new(if wide { usize::MAX } else { handle }),
             first: AtomicUsize::new(0),
             extent: (slots * stride) as usize,
             reciprocal: (1u64 << 32).div_ceil(stride.into()),
+            owner: Owner::shared(),
             stride,
             slots,
             bucket,
@@ -131,23 +132,15 @@ impl Slab {
         }
     }
 
-    /// Handle of the heap it belongs to; of a narrow slab only, unless `wide`.
+    /// Handle of the heap it belongs to; what is no heap's while that is hidden.
     #[inline(always)]
-    pub fn handle_if(&self, wide: bool) -> usize {
-        let handle = if wide {
-            &self.handle
-        } else {
-            &self.narrow_handle
-        };
-        handle.load(Ordering::Relaxed)
+    pub fn handle(&self) -> usize {
+        self.handle.load(Ordering::Relaxed)
     }
 
     /// Has calls with `handle` find it: its heap's, or none.
     pub fn set_handle(&self, handle: usize) {
         self.handle.store(handle, Ordering::Relaxed);
-        if !self.is_wide() {
-            self.narrow_handle.store(handle, Ordering::Relaxed);
-        }
     }
 
     /// Its side entries have two bytes.
@@ -219,12 +212,17 @@ impl Slab {
         Slab::side(slab, wide, slot).is_free(wide)
     }
 
-    /// Takes the lowest free slot, to be kept under `mark`.
+    /// All its slots are free.
+    pub fn is_idle(&self) -> bool {
+        self.free == self.slots
+    }
+
+    /// Takes the lowest free slot, to be kept.
     ///
     /// # Safety
     /// 1. The slab has a free slot, and its bucket's lock is held.
     #[inline]
-    pub unsafe fn take(slab: NonNull<Slab>, mark: u32) -> (usize, Side) {
+    pub unsafe fn take(slab: NonNull<Slab>) -> (usize, Side) {
         // SAFETY: (1).
         let record = unsafe { &mut *slab.as_ptr() };
         let wide = record.is_wide();
@@ -235,26 +233,22 @@ impl Slab {
         record.lowest = slot + 1;
         record.free -= 1;
         let side = Slab::side(slab, wide, slot);
-        side.keep(wide, mark);
+        side.keep(wide);
         (record.address_of(slot), side)
     }
 
-    /// Makes a slot that is kept under `mark` free. False, and nothing done, if it is kept under another
-    /// mark or not at all.
+    /// Makes a kept slot free.
     ///
     /// # Safety
-    /// 1. `slot` is one of the slab's, and its bucket's lock is held.
+    /// 1. `slot` is one of the slab's, kept by the caller, and its bucket's lock is held.
     #[inline]
-    pub unsafe fn give_back(slab: NonNull<Slab>, slot: u32, mark: u32) -> bool {
+    pub unsafe fn give_back(slab: NonNull<Slab>, slot: u32) {
         // SAFETY: (1).
         let record = unsafe { &mut *slab.as_ptr() };
         let wide = record.is_wide();
-        if !Slab::side(slab, wide, slot).give_back(wide, mark) {
-            return false;
-        }
+        Slab::side(slab, wide, slot).give_back(wide);
         record.free += 1;
         record.lowest = record.lowest.min(slot);
-        true
     }
 }
 
@@ -277,21 +271,21 @@ mod tests {
         let slab = slab(48, 0x1000, BUCKET);
         // SAFETY: (1) the slab is ours, nobody else touches it.
         unsafe {
-            let (first, side) = Slab::take(slab, 77);
-            let (second, _) = Slab::take(slab, 77);
+            let (first, side) = Slab::take(slab);
+            let (second, _) = Slab::take(slab);
             assert_eq!((first, second), (0x10_0000, 0x10_0030));
             assert_eq!(slab.as_ref().slot_at(second), Some(1));
             assert_eq!(slab.as_ref().slot_at(second + 16), None);
             assert_eq!(slab.as_ref().slot_at(0x10_0000 + 85 * 48), None);
             assert_eq!(Slab::requested(slab, 0), None);
-            assert!(side.hand_out(false, 77, 48 - 40));
+            side.hand_out(false, 48 - 40);
             assert_eq!(Slab::requested(slab, 0), Some(40));
             assert_eq!(slab.as_ref().free, 83);
-            side.keep(false, 77);
-            assert!(!Slab::give_back(slab, 0, 78) && Slab::give_back(slab, 0, 77));
+            assert!(side.take_back(false) && !side.take_back(false));
+            Slab::give_back(slab, 0);
             assert_eq!(Slab::requested(slab, 0), None);
             assert!(Slab::is_free(slab, 0) && !Slab::is_free(slab, 1));
-            assert_eq!(Slab::take(slab, 77).0, first);
+            assert_eq!(Slab::take(slab).0, first);
             Slab::destroy(slab);
         }
     }

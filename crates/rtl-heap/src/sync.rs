@@ -1,3 +1,15 @@
-//! The atomics of [`crate::raw_lock`] and [`crate::side`], under a name that a test can give to loom's.
+//! What [`crate::raw_lock`], [`crate::side`] and [`crate::belonging`] are made of, under a name that a
+//! test can give to loom's.
 
-pub use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
+
+use core::sync::atomic::compiler_fence;
+
+pub use crate::host::{barrier_on_every_processor as heavy_barrier, nap};
+
+/// Of two threads, one that passes this between a store and a load, and one that passes
+/// [`heavy_barrier`] between two others, at least one sees the other's store.
+#[inline(always)]
+pub fn light_barrier() {
+    compiler_fence(Ordering::SeqCst);
+}

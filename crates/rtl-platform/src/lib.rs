@@ -2,7 +2,7 @@
 //!
 //! The crate has three parts. [`vm`] is the contract for virtual memory: a trait, and the words it
 //! speaks. With the feature `os` (on by default) the rest of the crate fulfils it, and adds what
-//! else a heap needs: [`wait`], [`thread`], [`random`], [`fork`], [`stack`], [`stderr`],
+//! else a heap needs: [`wait`], [`thread`], [`barrier`], [`random`], [`fork`], [`stack`], [`stderr`],
 //! [`process`], [`environment`] and [`errno`], the same on every system. With the feature `sim`, [`sim`] holds a
 //! virtual memory that exists only in an array, watches its caller closely and fails on demand.
 //!
@@ -26,6 +26,8 @@ pub mod prefetch;
 pub mod sim;
 pub mod vm;
 
+#[cfg(feature = "os")]
+pub mod barrier;
 #[cfg(feature = "os")]
 pub mod environment;
 #[cfg(feature = "os")]

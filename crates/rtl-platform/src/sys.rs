@@ -6,9 +6,10 @@
 //! |---|---|
 //! | `memory` | `host_page_size`, `reserve`, `reserve_at`, `reserve_ready`, and the calls of [`Vm`](crate::vm::Vm) |
 //! | `regions` | `Regions`: an iterator over the used parts of the address space, upwards |
-//! | `wait` | `wait`, `wake_one`, `wake_all`, `pause` |
+//! | `wait` | `wait`, `wake_one`, `wake_all`, `pause`, `nap` |
 //! | `thread` | `id`, `block`, `watch_exit` |
 //! | `word` | `word`, `set_word` |
+//! | `barrier` | `enlist`, `on_every_processor` |
 //! | `random` | `fill`, `ambient` |
 //! | `fork` | `at_fork` |
 //! | `stderr` | `write` |

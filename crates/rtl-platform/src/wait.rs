@@ -33,6 +33,11 @@ pub fn pause() {
     sys::pause();
 }
 
+/// Sleeps for a fraction of a millisecond or a little more, whatever the priorities of the others.
+pub fn nap() {
+    sys::nap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,16 +2,16 @@
 
 use core::cell::Cell;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::belonging::{Claimant, FIRST_NAME, NAME_STEP};
 use crate::buckets::Frontend;
 use crate::flags::HeapFlags;
-use crate::frontend::{exchange, slots};
+use crate::frontend::exchange;
 use crate::heap::Heap;
 use crate::host;
 use crate::lane::{self, Lane, Table};
 use crate::metadata;
-use crate::side::Marks;
 
 /// Places of a thread's first table.
 const FIRST_PLACES: usize = 16;
@@ -64,22 +64,29 @@ fn find_or_make(heap: &Heap, front: &Frontend) -> Option<&'static Lane> {
     make(heap, front)
 }
 
+/// A name that no lane had before; 0 when there are no more.
+fn next_name() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(FIRST_NAME);
+    let next = |name: u32| name.checked_add(NAME_STEP);
+    NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+        .unwrap_or(0)
+}
+
 fn make(heap: &Heap, front: &Frontend) -> Option<&'static Lane> {
     let table = table_with_room()?;
     // SAFETY: the thread's table is live.
     let table = unsafe { table.as_ref() };
     let record = metadata::allocate(size_of::<Lane>())?.cast::<Lane>();
-    let number = front.lanes_made.fetch_add(1, Ordering::Relaxed).max(1);
     let place = table.place(heap.handle);
     // SAFETY: the piece is ours and large enough, and zero bytes are a lane but for these fields.
     let lane = unsafe {
+        (*record.as_ptr()).claimant = Claimant::named(next_name());
         (*record.as_ptr())
             .handle
             .store(heap.handle, Ordering::Relaxed);
         (*record.as_ptr())
             .heap
             .store(heap.record(), Ordering::Relaxed);
-        (*record.as_ptr()).marks = Marks::of_keeper(number);
         record.as_ref()
     };
     lane.table.set(ptr::from_ref(table).cast_mut());
@@ -174,7 +181,6 @@ fn retire() {
             }
         }
     };
-    let mut foreign = None;
     lane::while_still(|| {
         lanes(&mut |lane| {
             let heap = lane.heap.load(Ordering::Relaxed) as *const Heap;
@@ -183,8 +189,7 @@ fn retire() {
                 return;
             };
             if let Some(front) = heap.frontend() {
-                let found = exchange::empty(heap, front, lane);
-                foreign = foreign.or(found.map(|address| (heap.handle, address)));
+                exchange::empty(heap, front, lane);
                 // SAFETY: (1) a lane that has a heap is in its list.
                 unsafe { lane::strike(&front.lanes, lane) };
             }
@@ -194,7 +199,4 @@ fn retire() {
     lanes(&mut |lane| unsafe { Lane::destroy(NonNull::from(lane)) });
     // SAFETY: as above.
     unsafe { Table::destroy(table) };
-    if let Some((heap, address)) = foreign {
-        slots::report_freed_twice(heap, address);
-    }
 }

@@ -4,28 +4,25 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use crate::backend::blocks;
-use crate::buckets::{self, Frontend, LARGEST_NARROW};
+use crate::buckets::{self, Frontend, LARGEST_EXACT};
 use crate::failure::{FailureKind, HeapFailure};
 use crate::flags::HeapFlags;
 use crate::frontend::{exchange, lanes};
 use crate::heap::Heap;
-use crate::hooks;
 use crate::kept::{Kept, Stack};
 use crate::lane::{self, Lane};
-use crate::side::{Marks, Side};
+use crate::side::Side;
 use crate::slab::Slab;
 use crate::slab_map;
 use crate::units::{GRANULE, Granules};
 
-/// The slot to hand out next of a lane's stack, for `unused` bytes less than it has. `None`, and nothing
-/// done, when there is none, or two threads freed it.
+/// The slot to hand out next of a lane's stack, for `unused` bytes less than it has; `None` when there is
+/// none.
 #[inline(always)]
-fn take_top(lane: &Lane, stack: &Stack, unused: usize, wide: bool) -> Option<NonNull<u8>> {
+fn take_top(stack: &Stack, unused: usize, wide: bool) -> Option<NonNull<u8>> {
     let kept = stack.top()?;
-    if !kept.side.hand_out(wide, lane.mark(wide), unused) {
-        return None;
-    }
     stack.take_top();
+    kept.side.hand_out(wide, unused);
     // SAFETY: no slot lies at the start of the address space.
     Some(unsafe { NonNull::new_unchecked(kept.user as *mut u8) })
 }
@@ -41,25 +38,25 @@ pub enum Allocated {
     Not,
 }
 
-/// A slot for `size` bytes, a block of `bytes` whose bucket is narrow, from the calling thread's lane of
+/// A slot for `size` bytes, a block of `bytes` that has a bucket of its own size, from the calling thread's lane of
 /// the heap whose handle `heap` is, any bit pattern.
 ///
 /// No lock, no call, no memory touched but the thread's own and the slot's side entry.
 #[inline(always)]
-pub fn allocate_narrow(heap: usize, size: usize, bytes: usize) -> Allocated {
-    debug_assert!(bytes <= LARGEST_NARROW.bytes());
+pub fn allocate_exact(heap: usize, size: usize, bytes: usize) -> Allocated {
+    debug_assert!(bytes <= LARGEST_EXACT.bytes());
     let Some(lane) = lane::at_once(heap) else {
         return Allocated::NoLane;
     };
     // Each such size has its own bucket, numbered by it.
     let stack = lane.narrow_stack(bytes / GRANULE);
-    match take_top(lane, stack, bytes - size, false) {
+    match take_top(stack, bytes - size, false) {
         Some(block) => Allocated::Block(block),
         None => Allocated::Not,
     }
 }
 
-/// A slot for `size` bytes, a block of `granules`, as [`allocate_narrow`], but of any bucket, and from
+/// A slot for `size` bytes, a block of `granules`, as [`allocate_exact`], but of any bucket, and from
 /// what the lane holds of freed slots when it has no others.
 #[inline(always)]
 pub fn allocate_kept(heap: usize, size: usize, granules: Granules) -> Option<NonNull<u8>> {
@@ -68,10 +65,10 @@ pub fn allocate_kept(heap: usize, size: usize, granules: Granules) -> Option<Non
     let wide = buckets::is_wide(index as u32);
     let stack = lane.stack(index)?;
     let unused = slot_size.bytes() - size;
-    take_top(lane, stack, unused, wide).or_else(|| {
+    take_top(stack, unused, wide).or_else(|| {
         let enough = stack.freed().count >= exchange::worth_turning(slot_size);
         if enough && stack.turn() {
-            take_top(lane, stack, unused, wide)
+            take_top(stack, unused, wide)
         } else {
             None
         }
@@ -90,58 +87,69 @@ pub enum Freed {
 }
 
 /// Puts the slot at `pointer`, any bit pattern, into the calling thread's lane of the heap whose handle
-/// `heap` is, any bit pattern: if its bucket is narrow, or whatever it is if `wide`.
+/// `heap` is, any bit pattern: if its slab belongs to the lane and its bucket is narrow, or whatever it is
+/// if `any`.
 ///
 /// # Safety
 /// 1. If `pointer` is a live block, nobody uses it any more.
 #[inline(always)]
-pub unsafe fn free_into_lane(heap: usize, pointer: usize, wide: bool) -> Freed {
+pub unsafe fn free_into_lane(heap: usize, pointer: usize, any: bool) -> Freed {
     let Some(slab) = NonNull::new(slab_map::at(pointer) as *mut Slab) else {
         return Freed::NoSlab;
     };
     // SAFETY: records of slabs stay readable while their heap lives.
     let record = unsafe { slab.as_ref() };
-    if record.handle_if(wide) != heap {
-        return Freed::Not;
-    }
-    let wide = wide && record.is_wide();
     let Some(lane) = lane::at_once(heap) else {
         return Freed::Not;
     };
-    let Some(slot) = record.slot_at(pointer) else {
-        return Freed::Not;
+    let wide = any && record.is_wide();
+    // What belongs to a lane belongs to its heap.
+    let own = || free_into(lane, slab, wide, pointer, Side::take_back_alone);
+    let is_done = match record.owner.while_own(&lane.claimant, wide, own) {
+        Some(is_done) => is_done,
+        None => {
+            any && record.handle() == heap
+                && record.owner.is_shared()
+                && free_into(lane, slab, wide, pointer, Side::take_back)
+        }
     };
-    let side = Slab::side(slab, wide, slot);
-    if side.unused(wide).is_none() {
-        return Freed::Not;
-    }
-    match put(
-        lane,
-        record.bucket,
-        Kept {
-            user: pointer,
-            side,
-        },
-        wide,
-    ) {
-        true => Freed::Done,
-        false => Freed::Not,
-    }
+    if is_done { Freed::Done } else { Freed::Not }
 }
 
-/// Puts a slot that its caller frees into a lane. False, and nothing done, without room.
+/// Takes the slot at `pointer`, any bit pattern, back into a lane. False, and nothing done, if no busy slot
+/// starts there, or without room.
 #[inline(always)]
-fn put(lane: &Lane, index: u32, kept: Kept, wide: bool) -> bool {
-    let stack = if wide {
-        lane.stack(index as usize)
-    } else {
-        Some(lane.narrow_stack(index as usize))
+fn free_into(
+    lane: &Lane,
+    slab: NonNull<Slab>,
+    wide: bool,
+    pointer: usize,
+    take_back: impl FnOnce(Side, bool) -> bool,
+) -> bool {
+    // SAFETY: records of slabs stay readable while their heap lives.
+    let record = unsafe { slab.as_ref() };
+    let Some(slot) = record.slot_at(pointer) else {
+        return false;
     };
-    let has_room = stack.is_some_and(|stack| stack.push(kept));
-    if has_room {
-        kept.side.keep(wide, lane.mark(wide));
+    let stack = if wide {
+        lane.stack(record.bucket as usize)
+    } else {
+        Some(lane.narrow_stack(record.bucket as usize))
+    };
+    let Some((stack, room)) = stack.and_then(|stack| Some((stack, stack.room()?))) else {
+        return false;
+    };
+    let side = Slab::side(slab, wide, slot);
+    if !take_back(side, wide) {
+        return false;
     }
-    has_room
+    let kept = Kept {
+        user: pointer,
+        side,
+    };
+    // SAFETY: (1) it was just shown.
+    unsafe { stack.put(room, kept) };
+    true
 }
 
 /// A slot for `size` bytes, a block of `granules`; `None` when the front end does not serve that
@@ -159,12 +167,11 @@ pub fn allocate(
     let user = lanes::of(heap, front)
         .and_then(|lane| pop(heap, front, lane, (index, slot_size), unused))
         .or_else(|| take_one(heap, front, (index, slot_size), unused))?;
-    let user = user as *mut u8;
     if flags.contains(HeapFlags::ZERO_MEMORY) {
         // SAFETY: the slot is ours, and `size` bytes of it are the user's.
         unsafe { user.write_bytes(0, size) };
     }
-    NonNull::new(user)
+    Some(user)
 }
 
 /// The slot on top of a lane's stack, which is filled if it is empty.
@@ -175,27 +182,14 @@ fn pop(
     lane: &Lane,
     bucket: (u32, Granules),
     unused: usize,
-) -> Option<usize> {
-    let wide = buckets::is_wide(bucket.0);
-    loop {
-        let stack = lane.stack(bucket.0 as usize);
-        let Some((stack, kept)) = stack.and_then(|stack| Some((stack, stack.top()?))) else {
-            if !exchange::refill(heap, front, lane, bucket) {
-                return None;
-            }
-            continue;
-        };
-        stack.take_top();
-        if kept.side.hand_out(wide, lane.mark(wide), unused) {
-            return Some(kept.user);
-        }
-        report_freed_twice(heap.handle, kept.user);
-    }
-}
-
-/// What the entries of slots say that pass through the hands of a thread without a lane.
-fn no_lane(wide: bool) -> u32 {
-    const { Marks::of_keeper(0) }.of(wide)
+) -> Option<NonNull<u8>> {
+    let index = bucket.0 as usize;
+    let take = || take_top(lane.stack(index)?, unused, buckets::is_wide(bucket.0));
+    take().or_else(|| {
+        exchange::refill(heap, front, lane, bucket)
+            .then(take)
+            .flatten()
+    })
 }
 
 /// A slot for a thread without a lane.
@@ -204,18 +198,17 @@ fn take_one(
     front: &Frontend,
     bucket: (u32, Granules),
     unused: usize,
-) -> Option<usize> {
+) -> Option<NonNull<u8>> {
     let mut kept = MaybeUninit::<Kept>::uninit();
-    let wide = buckets::is_wide(bucket.0);
-    let mark = no_lane(wide);
     // SAFETY: (1) there is room for one.
-    let taken = unsafe { exchange::take(heap, front, bucket, mark, kept.as_mut_ptr(), 1) };
+    let taken = unsafe { exchange::take(heap, front, bucket, None, kept.as_mut_ptr(), 1) };
     if taken == 0 {
         return None;
     }
     // SAFETY: it was just written.
     let kept = unsafe { kept.assume_init() };
-    kept.side.hand_out(wide, mark, unused).then_some(kept.user)
+    kept.side.hand_out(buckets::is_wide(bucket.0), unused);
+    NonNull::new(kept.user as *mut u8)
 }
 
 /// A slot that its caller has not freed.
@@ -231,7 +224,7 @@ fn find(handle: usize, pointer: usize) -> Option<Result<Busy, FailureKind>> {
     let slab = NonNull::new(slab_map::at(pointer) as *mut Slab)?;
     // SAFETY: records of slabs stay readable while their heap lives.
     let record = unsafe { slab.as_ref() };
-    if record.handle_if(true) != handle {
+    if record.handle() != handle {
         return None;
     }
     let Some(slot) = record.slot_at(pointer) else {
@@ -280,51 +273,52 @@ pub fn requested(heap: &Heap, pointer: usize) -> Option<Result<usize, HeapFailur
 #[inline]
 pub fn free(heap: &Heap, pointer: usize) -> Option<Result<(), HeapFailure>> {
     let front = heap.frontend()?;
-    Some(match find(heap.handle, pointer)? {
-        Ok(busy) => {
-            keep(heap, front, pointer, &busy);
-            Ok(())
-        }
-        Err(kind) => Err(blocks::failure(heap, kind, pointer)),
-    })
+    let freed = find(heap.handle, pointer)?.and_then(|busy| keep(heap, front, pointer, &busy));
+    Some(freed.map_err(|kind| blocks::failure(heap, kind, pointer)))
 }
 
-fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) {
+fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) -> Result<(), FailureKind> {
     // SAFETY: the slot is busy, so its slab is live.
     let record = unsafe { busy.slab.as_ref() };
     let (index, wide) = (record.bucket, record.is_wide());
+    let lane = lanes::of(heap, front);
+    let own = || busy.side.take_back_alone(wide);
+    let taken_back = loop {
+        if let Some(lane) = lane
+            && let Some(taken_back) = record.owner.while_own(&lane.claimant, wide, own)
+        {
+            break taken_back;
+        }
+        if record.owner.is_shared() {
+            break busy.side.take_back(wide);
+        }
+        exchange::share(front, record);
+    };
+    if !taken_back {
+        return Err(FailureKind::BlockNotBusy);
+    }
     let kept = Kept {
         user,
         side: busy.side,
     };
-    if let Some(lane) = lanes::of(heap, front) {
-        if put(lane, index, kept, wide) {
-            return;
-        }
-        let (has_room, foreign) =
-            exchange::make_room(heap, front, lane, (index, record.slot_size()));
-        let is_put = has_room && put(lane, index, kept, wide);
-        if let Some(address) = foreign {
-            report_freed_twice(heap.handle, address);
-        }
-        if is_put {
-            return;
+    if let Some(lane) = lane {
+        let room = || {
+            let stack = lane.stack(index as usize)?;
+            Some((stack, stack.room()?))
+        };
+        let bucket = (index, record.slot_size());
+        let made = || {
+            exchange::make_room(heap, front, lane, bucket)
+                .then(room)
+                .flatten()
+        };
+        if let Some((stack, room)) = room().or_else(made) {
+            // SAFETY: (1) it was just shown.
+            unsafe { stack.put(room, kept) };
+            return Ok(());
         }
     }
-    let mark = no_lane(wide);
-    kept.side.keep(wide, mark);
     // SAFETY: (1) the slot is kept by this thread alone.
-    unsafe { exchange::give_back(heap, front, index, mark, &raw const kept, 1) };
-}
-
-/// Reports that two threads freed the block at `address` at the same time. No lock is held.
-#[cold]
-pub fn report_freed_twice(heap: usize, address: usize) {
-    hooks::report(&HeapFailure {
-        kind: FailureKind::BlockNotBusy,
-        heap,
-        address,
-        owner: heap,
-        allocated_by: &[],
-    });
+    unsafe { exchange::give_back(heap, front, index, &raw const kept, 1) };
+    Ok(())
 }

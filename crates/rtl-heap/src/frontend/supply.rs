@@ -15,25 +15,25 @@ use crate::units::{GRANULE, Granules, PAGE};
 
 /// Slots a bucket's first slab has at least, page by page; each later one is twice as large.
 const FIRST_SLOTS: usize = 8;
-/// Slabs of narrow buckets stay smaller than the others.
-const LARGEST_NARROW_SLAB: usize = 0x1_0000;
+/// Slabs of slots whose size has a bucket of its own stay smaller than the others.
+const LARGEST_EXACT_SLAB: usize = 0x1_0000;
 /// Idle slabs that a bucket keeps for later.
 pub const IDLE_KEPT: u32 = 4;
 
-/// Bytes of the next slab of bucket `index`, which has `slabs` of them.
-fn slab_bytes((index, slot_size): (u32, Granules), slabs: u32) -> usize {
+/// Bytes of the next slab of a bucket with slots of `slot_size`, which has `slabs` of them.
+fn slab_bytes(slot_size: Granules, slabs: u32) -> usize {
     let least = (slot_size.bytes() * FIRST_SLOTS + GRANULE).next_multiple_of(PAGE);
-    let most = if buckets::is_wide(index) {
+    let most = if slot_size > buckets::LARGEST_EXACT {
         LARGEST_SLAB
     } else {
-        LARGEST_NARROW_SLAB
+        LARGEST_EXACT_SLAB
     };
     (least << slabs.min(LARGEST_SLAB.ilog2())).min(most)
 }
 
 /// Adds a slab to bucket `index`, which has `slabs` of them. `None` when there is no memory.
 pub fn add_slab(heap: &Heap, front: &Frontend, bucket: (u32, Granules), slabs: u32) -> Option<()> {
-    let bytes = slab_bytes(bucket, slabs);
+    let bytes = slab_bytes(bucket.1, slabs);
     let entered = &front.buckets[bucket.0 as usize];
     heap.lock.enter();
     // SAFETY: the lock is held.

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::heap::Heap;
 use crate::heap_lock::{CallerLock, HeapLock};
+use crate::lane;
 use crate::layout::HeapHeader;
 use crate::lifecycle::create::{self, CreateRequest};
 use crate::limits::Limits;
@@ -233,6 +234,15 @@ pub fn enter_for_fork() {
             if let Some(front) = heap.frontend() {
                 front.buckets.iter().for_each(|bucket| bucket.lock.enter());
             }
+        }
+    });
+}
+
+/// After a fork, in the child, with all locks held: other threads' lanes are nobody's any more.
+pub fn leave_lanes_behind() {
+    with_list(|list| {
+        for front in list.heaps().iter().filter_map(|heap| heap.frontend()) {
+            lane::leave_behind(&front.lanes);
         }
     });
 }

@@ -20,8 +20,8 @@ use crate::units::Granules;
 /// Bytes of the largest request that a parked block can serve.
 const LARGEST: usize = extras::data_bytes(Lookaside::LARGEST);
 
-/// Bytes of the largest request that a narrow slot can serve.
-const LARGEST_NARROW: usize = extras::data_bytes(buckets::LARGEST_NARROW);
+/// Bytes of the largest request with a bucket of its own size.
+const LARGEST_EXACT: usize = extras::data_bytes(buckets::LARGEST_EXACT);
 
 /// Bytes of the largest request that any slot can serve.
 const LARGEST_SLOT: usize = extras::data_bytes(buckets::LARGEST);
@@ -44,21 +44,21 @@ fn unlikely(condition: bool) -> bool {
 /// pattern.
 #[inline(always)]
 pub fn allocate_kept(heap: usize, flags: HeapFlags, size: usize) -> Allocated {
-    if unlikely(size > LARGEST_NARROW) || unlikely(flags.intersects(NOT_SHORTEST)) {
+    if unlikely(size > LARGEST_EXACT) || unlikely(flags.intersects(NOT_SHORTEST)) {
         return Allocated::Not;
     }
-    slots::allocate_narrow(heap, size, extras::small_block_size(size).bytes())
+    slots::allocate_exact(heap, size, extras::small_block_size(size).bytes())
 }
 
-/// Frees the small slot at `pointer` of the heap whose handle `heap` is, any bit patterns, for the
-/// calling thread to keep; any slot if `wide`.
+/// Frees the small slot at `pointer`, of a slab that belongs to the calling thread's lane of the heap whose
+/// handle `heap` is, any bit patterns, for the thread to keep; any slot if `any`.
 ///
 /// # Safety
 /// 1. If `pointer` is a live block, nobody uses it any more.
 #[inline(always)]
-pub unsafe fn free_kept(heap: usize, pointer: usize, wide: bool) -> Freed {
+pub unsafe fn free_kept(heap: usize, pointer: usize, any: bool) -> Freed {
     // SAFETY: (1).
-    unsafe { slots::free_into_lane(heap, pointer, wide) }
+    unsafe { slots::free_into_lane(heap, pointer, any) }
 }
 
 /// [`allocate_kept`] for every size of the front end, and from all that the thread keeps.

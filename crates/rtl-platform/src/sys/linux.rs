@@ -1,5 +1,6 @@
 //! Linux.
 
+pub mod barrier;
 pub mod maps;
 pub mod memory;
 pub mod random;

@@ -1,5 +1,6 @@
 //! macOS.
 
+pub mod barrier;
 pub mod memory;
 pub mod random;
 pub mod regions;

@@ -1,5 +1,6 @@
 //! Windows.
 
+pub mod barrier;
 pub mod environment;
 pub mod errno;
 pub mod fork;

@@ -34,7 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["kept"],
     &["block_traces"],
     &["stack_database"],
-    &["bits", "metadata", "side", "slab_map"],
+    &["bits", "metadata", "belonging", "side", "slab_map"],
     &["global_flags"],
     &[
         "fork_lock",

@@ -1,5 +1,7 @@
 //! Waiting by futex.
 
+pub use crate::sys::posix::nap::nap;
+
 use core::sync::atomic::AtomicU32;
 
 use crate::sys::posix::errno;

@@ -1,6 +1,8 @@
 //! Waiting by `os_sync_wait_on_address`, which macOS has had since 14.4, or by what is below it,
 //! which is older. Both are looked up, so that neither has to be there.
 
+pub use crate::sys::posix::nap::nap;
+
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::AtomicU32;
 

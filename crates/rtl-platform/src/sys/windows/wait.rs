@@ -56,6 +56,12 @@ pub fn pause() {
     unsafe { SwitchToThread() };
 }
 
+/// Sleeps for about a millisecond.
+pub fn nap() {
+    // SAFETY: takes a number.
+    unsafe { Sleep(1) };
+}
+
 /// # Safety
 ///
 /// `function` is one of the two that wake.

@@ -1,0 +1,176 @@
+//! Who takes a slab's slots back from their callers without an atomic instruction.
+//!
+//! Of two threads that free one slot at the same time exactly one shall find it busy (catalogue, A8). A
+//! slab belongs to the lane that took its first slot: the lane's thread takes slots back with a load and
+//! a store, and says meanwhile that it is inside. Another thread that wants to take one back first has
+//! the slab shared: it says so, makes sure that everybody sees it or is seen inside, and waits until
+//! the lane's thread is outside. In a shared slab slots are taken back with an atomic exchange, by
+//! everybody.
+//!
+//! So what is allocated and freed by one thread costs no atomic instruction, and what wanders between
+//! threads costs one, and a barrier on every processor once for a slab.
+//!
+//! It names only `crate::sync`, so that a test can compile it over loom's atomics and try every
+//! interleaving.
+
+use crate::sync::{AtomicBool, AtomicU32, Ordering, heavy_barrier, light_barrier, nap};
+
+/// The slab is everybody's.
+const SHARED: u32 = 1;
+/// It is about to be.
+const CHANGING: u32 = 2;
+/// The name of the first lane.
+pub const FIRST_NAME: u32 = 4;
+/// The next one's is larger by so much: one name for slabs with entries of one byte, the next for the others.
+pub const NAME_STEP: u32 = 2;
+
+/// What a lane has that slabs may belong to. Zero bytes are one that no slab belongs to.
+pub struct Claimant {
+    name: u32,
+    /// Its thread may be about to take a slot back.
+    inside: AtomicBool,
+}
+
+impl Claimant {
+    /// One whose name no other lane ever has; 0 if no slab is to belong to it.
+    pub fn named(name: u32) -> Claimant {
+        Claimant {
+            name,
+            inside: AtomicBool::new(false),
+        }
+    }
+
+    #[inline(always)]
+    fn name(&self, wide: bool) -> u32 {
+        self.name + u32::from(wide)
+    }
+
+    fn wait_until_outside(&self) {
+        // Acquire pairs with the Release in `Owner::while_own`. The thread is inside for a few
+        // instructions, unless it was interrupted there.
+        while self.inside.load(Ordering::Acquire) {
+            nap();
+        }
+    }
+
+    /// Its thread is no more: a fork left it behind.
+    pub fn leave_behind(&self) {
+        self.inside.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The lane a slab belongs to, if there is one.
+pub struct Owner(AtomicU32);
+
+impl Owner {
+    /// A shared slab's.
+    pub fn shared() -> Owner {
+        Owner(AtomicU32::new(SHARED))
+    }
+
+    /// Gives the slab, all slots of which are free, to a lane, or to all; with its bucket's lock held.
+    pub fn set(&self, lane: Option<&Claimant>, wide: bool) {
+        let named = lane.filter(|lane| lane.name != 0);
+        let name = named.map_or(SHARED, |lane| lane.name(wide));
+        self.0.store(name, Ordering::Relaxed);
+    }
+
+    /// The slab, whose entries are `wide` or not, is this lane's.
+    #[inline(always)]
+    pub fn is(&self, lane: &Claimant, wide: bool) -> bool {
+        self.0.load(Ordering::Relaxed) == lane.name(wide)
+    }
+
+    /// Calls `take_back` while the slab, whose entries are `wide`, stays this lane's, which is the calling
+    /// thread's; `None` if it is not. It must neither wait nor panic.
+    #[inline(always)]
+    pub fn while_own<R>(
+        &self,
+        lane: &Claimant,
+        wide: bool,
+        take_back: impl FnOnce() -> R,
+    ) -> Option<R> {
+        lane.inside.store(true, Ordering::Relaxed);
+        light_barrier();
+        let result = if self.is(lane, wide) {
+            Some(take_back())
+        } else {
+            None
+        };
+        lane.inside.store(false, Ordering::Release);
+        result
+    }
+
+    /// The slab is everybody's: slots may be taken back by exchange.
+    #[inline(always)]
+    pub fn is_shared(&self) -> bool {
+        // Acquire pairs with the Release in `Owner::share`: what its lane did comes first.
+        self.0.load(Ordering::Acquire) == SHARED
+    }
+
+    /// Has the slab, whose entries are `wide` or not, shared. `lanes` are all lanes that it may belong to.
+    /// One thread at a time may do this, while no lane goes. False if it was shared already.
+    #[cold]
+    pub fn share<'a>(&self, wide: bool, lanes: impl Iterator<Item = &'a Claimant> + Clone) -> bool {
+        let mut was_own = false;
+        loop {
+            let name = self.0.load(Ordering::Relaxed);
+            if name == SHARED {
+                return was_own;
+            }
+            was_own = true;
+            // Whoever comes from here on, and whoever sees it although he came before, does not take a
+            // slot back; whoever does not see it is seen inside.
+            self.0.store(CHANGING, Ordering::Relaxed);
+            heavy_barrier();
+            if let Some(lane) = lanes.clone().find(|lane| lane.name(wide) == name) {
+                lane.wait_until_outside();
+            }
+            // Unless the last slot became free meanwhile and another lane took the slab.
+            let _ = self
+                .0
+                .compare_exchange(CHANGING, SHARED, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slab_is_one_lanes_until_it_is_shared_and_each_size_of_entry_has_names_of_its_own() {
+        let lane = Claimant::named(FIRST_NAME);
+        let other = Claimant::named(FIRST_NAME + NAME_STEP);
+        let owner = Owner::shared();
+        for wide in [false, true] {
+            owner.set(Some(&lane), wide);
+            assert_eq!(owner.while_own(&lane, wide, || 7), Some(7));
+            assert_eq!(owner.while_own(&lane, !wide, || 7), None);
+            assert_eq!(owner.while_own(&other, wide, || 7), None);
+            assert!(owner.share(wide, [&other, &lane].into_iter()));
+            assert!(owner.is_shared() && !owner.share(wide, [&lane].into_iter()));
+            assert_eq!(owner.while_own(&lane, wide, || 7), None);
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_lane_that_is_gone_or_was_left_behind() {
+        let lane = Claimant::named(FIRST_NAME);
+        let owner = Owner::shared();
+        owner.set(Some(&lane), false);
+        lane.inside.store(true, Ordering::Relaxed);
+        assert!(owner.share(false, [].into_iter()));
+        owner.set(Some(&lane), false);
+        lane.leave_behind();
+        assert!(owner.share(false, [&lane].into_iter()));
+    }
+
+    #[test]
+    fn lanes_without_a_name_own_nothing() {
+        let (lane, owner) = (Claimant::named(0), Owner::shared());
+        owner.set(Some(&lane), false);
+        assert!(owner.is_shared());
+        assert_eq!(owner.while_own(&lane, false, || 7), None);
+    }
+}
