@@ -7,7 +7,11 @@
 #![cfg(not(windows))]
 
 #[path = "../../crates/rtl-heap/src/belonging.rs"]
-#[allow(dead_code, reason = "forks do not come into it")]
+#[allow(
+    dead_code,
+    unexpected_cfgs,
+    reason = "no forks here, and no unit tests of its own"
+)]
 mod belonging;
 #[path = "../../crates/rtl-heap/src/side.rs"]
 #[allow(dead_code, reason = "the wide entries follow the same protocol")]
@@ -150,6 +154,23 @@ fn of_frees_of_a_shared_slab_exactly_one_takes_the_slot_back() {
             let slab = Arc::clone(&slab);
             thread::spawn(move || slab.free(1))
         };
+        let mine = slab.free(0);
+        assert!(mine ^ other.join().unwrap());
+    });
+}
+
+/// The slab's lane is gone, and another one adopts it while a third thread frees.
+#[test]
+fn of_frees_of_a_slab_that_was_left_exactly_one_takes_the_slot_back() {
+    loom::model(|| {
+        let slab = Slab::new();
+        assert!(slab.allocate(2));
+        slab.owner.leave();
+        let other = {
+            let slab = Arc::clone(&slab);
+            thread::spawn(move || slab.free(1))
+        };
+        slab.owner.adopt(&slab.lanes[0], false);
         let mine = slab.free(0);
         assert!(mine ^ other.join().unwrap());
     });

@@ -19,6 +19,8 @@ use crate::sync::{AtomicBool, AtomicU32, Ordering, heavy_barrier, light_barrier,
 const SHARED: u32 = 1;
 /// It is about to be.
 const CHANGING: u32 = 2;
+/// It belonged to a lane that is gone, and waits for another.
+const LEFT: u32 = 3;
 /// The name of the first lane.
 pub const FIRST_NAME: u32 = 4;
 /// The next one's is larger by so much: one name for slabs with entries of one byte, the next for the others.
@@ -75,6 +77,23 @@ impl Owner {
         self.0.store(name, Ordering::Relaxed);
     }
 
+    /// Leaves the slab to another lane: its own is about to go. With its bucket's lock held, and while none
+    /// has it shared.
+    pub fn leave(&self) {
+        self.0.store(LEFT, Ordering::Relaxed);
+    }
+
+    /// Gives a slab that was left to this lane, with its bucket's lock held. False, and nothing done, for
+    /// another slab.
+    pub fn adopt(&self, lane: &Claimant, wide: bool) -> bool {
+        let name = lane.name(wide);
+        lane.name != 0
+            && self
+                .0
+                .compare_exchange(LEFT, name, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
     /// The slab, whose entries are `wide` or not, is this lane's.
     #[inline(always)]
     pub fn is(&self, lane: &Claimant, wide: bool) -> bool {
@@ -118,6 +137,13 @@ impl Owner {
             if name == SHARED {
                 return was_own;
             }
+            if name == LEFT {
+                // Nobody takes slots of it back. It may be adopted at this moment.
+                let _ = self
+                    .0
+                    .compare_exchange(LEFT, SHARED, Ordering::Release, Ordering::Relaxed);
+                continue;
+            }
             was_own = true;
             // Whoever comes from here on, and whoever sees it although he came before, does not take a
             // slot back; whoever does not see it is seen inside.
@@ -134,7 +160,7 @@ impl Owner {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "os"))]
 mod tests {
     use super::*;
 
@@ -167,10 +193,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_is_adopted_once_or_shared() {
+        let lane = Claimant::named(FIRST_NAME);
+        let owner = Owner::shared();
+        assert!(!owner.adopt(&lane, false));
+        owner.leave();
+        assert!(owner.adopt(&lane, false) && owner.is(&lane, false));
+        assert!(!owner.adopt(&lane, false));
+        owner.leave();
+        assert!(!owner.share(false, [].into_iter()) && owner.is_shared());
+    }
+
+    #[test]
     fn lanes_without_a_name_own_nothing() {
         let (lane, owner) = (Claimant::named(0), Owner::shared());
         owner.set(Some(&lane), false);
         assert!(owner.is_shared());
+        owner.leave();
+        assert!(!owner.adopt(&lane, false));
         assert_eq!(owner.while_own(&lane, false, || 7), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use crate::fork_lock::ForkLock;
 use crate::lane::Lane;
@@ -52,6 +52,8 @@ pub struct Bucket {
     pub lock: ForkLock,
     /// The front end serves it.
     pub active: AtomicBool,
+    /// Its slabs come to be shared so often that none is given to a lane.
+    pub often_shared: AtomicBool,
     state: UnsafeCell<BucketState>,
 }
 
@@ -59,6 +61,8 @@ pub struct Bucket {
 pub struct BucketState {
     /// Slabs with free slots and others, the one to allocate from first.
     pub partial: *mut Slab,
+    /// Number of those.
+    pub partial_slabs: u32,
     /// Slabs with nothing but free slots.
     pub idle: *mut Slab,
     /// Number of those.
@@ -66,9 +70,9 @@ pub struct BucketState {
     /// Number of slabs.
     pub slabs: u32,
     /// How often a slab all of whose slots were free was taken from.
-    pub begun: u32,
+    begun: u32,
     /// How often a slab that belonged to a lane came to be shared.
-    pub shared: u32,
+    shared: u32,
     /// Records of slabs that were given back, singly linked.
     pub spare: *mut Slab,
 }
@@ -85,6 +89,57 @@ impl Bucket {
     pub unsafe fn state(&self) -> &mut BucketState {
         // SAFETY: (1).
         unsafe { &mut *self.state.get() }
+    }
+}
+
+impl BucketState {
+    /// No more than one slab of so many may come to be shared, if lanes are to have some.
+    const SELDOM: u32 = 16;
+
+    /// An idle slab, the first, is about to be taken from: not idle any more.
+    ///
+    /// # Safety
+    /// 1. The lock is held.
+    pub unsafe fn begin_idle(&mut self) -> Option<NonNull<Slab>> {
+        let slab = NonNull::new(self.idle)?;
+        // SAFETY: (1): a listed slab is live.
+        unsafe {
+            unlink(&mut self.idle, slab);
+            self.link_partial(slab);
+        }
+        self.idle_slabs -= 1;
+        self.begun = self.begun.saturating_add(1);
+        Some(slab)
+    }
+
+    /// A slab that belonged to a lane came to be shared.
+    pub fn note_shared(&mut self) {
+        self.shared = self.shared.saturating_add(1);
+    }
+
+    /// What the bucket's `often_shared` should say.
+    pub fn is_often_shared(&self) -> bool {
+        self.shared > BucketState::SELDOM + self.begun / BucketState::SELDOM
+    }
+
+    /// Puts a slab, which has free slots and others, in front.
+    ///
+    /// # Safety
+    /// 1. As for [`link`].
+    pub unsafe fn link_partial(&mut self, slab: NonNull<Slab>) {
+        // SAFETY: (1).
+        unsafe { link(&mut self.partial, slab) };
+        self.partial_slabs += 1;
+    }
+
+    /// Takes it out.
+    ///
+    /// # Safety
+    /// 1. As for [`unlink`].
+    pub unsafe fn unlink_partial(&mut self, slab: NonNull<Slab>) {
+        // SAFETY: (1).
+        unsafe { unlink(&mut self.partial, slab) };
+        self.partial_slabs -= 1;
     }
 }
 
@@ -132,6 +187,8 @@ pub struct Frontend {
     pub slabs: UnsafeCell<*mut Slab>,
     /// The lanes that threads have of the heap. Changed with the lock of all lanes held.
     pub lanes: AtomicPtr<Lane>,
+    /// Number of those.
+    pub lanes_count: AtomicU32,
 }
 
 // SAFETY: `slabs` is guarded by the heap's lock, the rest guards itself.

@@ -147,6 +147,12 @@ impl Stack {
         }
     }
 
+    /// Only the `count` oldest of the freed slots are left.
+    pub fn keep_oldest_freed(&self, count: usize) {
+        // SAFETY: so many lie there.
+        self.freed.set(unsafe { self.freed().first.add(count) });
+    }
+
     const fn array_bytes(capacity: usize) -> usize {
         (2 * capacity + 2) * size_of::<Kept>()
     }

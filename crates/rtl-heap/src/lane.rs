@@ -53,6 +53,8 @@ pub struct Lane {
     pub previous_in_heap: Cell<*mut Lane>,
     /// Stacks of narrow buckets, from the first one on. Touched by the lane's thread alone.
     stacks: [Stack; FIRST_WIDE - FIRST],
+    /// A bit for each bucket of which it may keep freed slots of slabs that do not belong to it.
+    foreign: [Cell<u64>; COUNT.div_ceil(64)],
 }
 
 // The stack of bucket `n` is `n` stacks from the lane: one addition less for each call.
@@ -88,6 +90,24 @@ impl Lane {
             self.wide.set(stacks.as_ptr().cast());
         }
         self.stack(index)
+    }
+
+    /// It may keep freed slots of a bucket whose slabs do not belong to it.
+    #[inline(always)]
+    pub fn keeps_foreign(&self, index: usize) -> bool {
+        self.foreign[index / 64].get() >> (index % 64) & 1 != 0
+    }
+
+    /// Says so, or that it does not.
+    #[inline]
+    pub fn set_keeps_foreign(&self, index: usize, keeps: bool) {
+        let word = &self.foreign[index / 64];
+        let bit = 1 << (index % 64);
+        word.set(if keeps {
+            word.get() | bit
+        } else {
+            word.get() & !bit
+        });
     }
 
     /// All its stacks, with the numbers of their buckets.

@@ -18,6 +18,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::belonging::Owner;
 use crate::buckets;
+use crate::lane::Lane;
 use crate::metadata;
 use crate::regions::Region;
 use crate::side::Side;
@@ -141,6 +142,12 @@ impl Slab {
     /// Has calls with `handle` find it: its heap's, or none.
     pub fn set_handle(&self, handle: usize) {
         self.handle.store(handle, Ordering::Relaxed);
+    }
+
+    /// Gives it, all of whose slots are free, to a lane, or to all; with its bucket's lock held.
+    pub fn set_owner(&self, lane: Option<&Lane>) {
+        let claimant = lane.map(|lane| &lane.claimant);
+        self.owner.set(claimant, self.is_wide());
     }
 
     /// Its side entries have two bytes.

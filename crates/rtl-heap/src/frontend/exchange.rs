@@ -1,8 +1,9 @@
 //! Slots between lanes and slabs, in batches, with the bucket's lock held once for a batch.
 
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
 
-use crate::buckets::{BucketState, Frontend, link, unlink};
+use crate::buckets::{Bucket, BucketState, Frontend, link};
 use crate::frontend::supply;
 use crate::heap::Heap;
 use crate::host::barrier_is_offered;
@@ -14,19 +15,43 @@ use crate::units::Granules;
 
 /// Each half of a lane's stack begins with room for so many slots.
 const FIRST_CAPACITY: usize = 7;
+/// With room for so many a lane has taken several batches.
+const CAPACITY_TO_GO_ON: usize = 4 * FIRST_CAPACITY;
 /// Neither half comes to hold more bytes than this, or more slots than that.
 const KEPT_BYTES: usize = 0x1_0000;
 const MOST_KEPT: usize = 1023;
 /// A lane takes no more bytes at once than so many times the slots that it has room for.
 const BYTES_PER_PLACE: usize = 1024;
 
-/// A slab is a lane's if no more than one in so many comes to be shared.
-const SELDOM_SHARED: u32 = 16;
 /// So many slabs are looked at for one of the lane's own.
-const LOOKED_AT: u32 = 8;
+const LOOKED_AT: usize = 8;
+/// While a bucket has no more slabs with free slots than so many for each lane, a lane that goes on
+/// allocating gets slabs of its own.
+const SLABS_PER_LANE: u32 = 2;
 
-/// Takes up to `count` slots of bucket `index` from its slabs, in rising order, for a lane or for a thread
-/// that has none, and stores them at `into`. Returns how many it took: none only without memory.
+/// From whose slabs slots are taken.
+#[derive(Clone, Copy)]
+pub enum From<'a> {
+    /// Anybody's: the thread has no lane.
+    Any,
+    /// The lane's own if it has any, else anybody's.
+    OwnFirst(&'a Lane),
+    /// The lane's own, a new one if it has none, so that no other thread writes beside the entries of its
+    /// slots; anybody's only if there are many already.
+    Own(&'a Lane),
+}
+
+impl<'a> From<'a> {
+    fn lane(self) -> Option<&'a Lane> {
+        match self {
+            From::Any => None,
+            From::OwnFirst(lane) | From::Own(lane) => Some(lane),
+        }
+    }
+}
+
+/// Takes up to `count` slots of bucket `index` from its slabs, in rising order, and stores them at `into`.
+/// Returns how many it took: none only without memory.
 ///
 /// # Safety
 /// 1. There is room for `count` slots, at least one, at `into`.
@@ -34,7 +59,7 @@ pub unsafe fn take(
     heap: &Heap,
     front: &Frontend,
     (index, slot_size): (u32, Granules),
-    lane: Option<&Lane>,
+    mut from: From<'_>,
     into: *mut Kept,
     count: u32,
 ) -> u32 {
@@ -46,7 +71,7 @@ pub unsafe fn take(
         let mut taken = 0;
         while taken < count {
             // SAFETY: the lock is held.
-            let Some(slab) = (unsafe { next_partial(state, lane) }) else {
+            let Some(slab) = (unsafe { next_slab(front, bucket, state, from) }) else {
                 break;
             };
             // SAFETY: a listed slab is live; the lock is held.
@@ -62,74 +87,153 @@ pub unsafe fn take(
             // SAFETY: as above.
             unsafe {
                 if slab.as_ref().free == 0 {
-                    unlink(&mut state.partial, slab);
+                    state.unlink_partial(slab);
                 }
             }
         }
         let slabs = state.slabs;
         bucket.lock.leave();
-        if taken > 0 || supply::add_slab(heap, front, (index, slot_size), slabs).is_none() {
+        if taken > 0 {
             return taken;
         }
+        if supply::add_slab(heap, front, (index, slot_size), slabs).is_none() {
+            match from {
+                From::Own(lane) => from = From::OwnFirst(lane),
+                _ => return 0,
+            }
+        }
     }
 }
 
-/// The slab to take from: one of the lane's own, else an idle one, which becomes the lane's, else another
-/// one.
+/// The slab to take from: one of the lane's own, which it may come to be at this moment, else an idle one, which becomes the lane's, else another
+/// one. `None` if there is none, or a new one shall be made.
 ///
 /// # Safety
-/// 1. The bucket's lock is held.
-unsafe fn next_partial(state: &mut BucketState, lane: Option<&Lane>) -> Option<NonNull<Slab>> {
+/// 1. The bucket's lock is held and `state` is its state.
+unsafe fn next_slab(
+    front: &Frontend,
+    bucket: &Bucket,
+    state: &mut BucketState,
+    from: From<'_>,
+) -> Option<NonNull<Slab>> {
     let first = NonNull::new(state.partial);
-    let mut next = first;
-    for _ in 0..LOOKED_AT {
-        let Some(slab) = next else { break };
-        // SAFETY: (1): a listed slab is live.
-        let record = unsafe { slab.as_ref() };
-        if lane.is_none_or(|lane| record.owner.is(&lane.claimant, record.is_wide())) {
-            return Some(slab);
+    let lane = from.lane();
+    // SAFETY: (1): listed slabs are live.
+    let mut partial =
+        core::iter::successors(first, |slab| NonNull::new(unsafe { slab.as_ref() }.next));
+    let own =
+        |slab: &NonNull<Slab>| lane.is_none_or(|lane| is_own(lane, *slab) || adopt(lane, *slab));
+    let found = partial.by_ref().take(LOOKED_AT).find(own);
+    if found.is_some() {
+        return found;
+    }
+    // SAFETY: (1).
+    if let Some(slab) = unsafe { state.begin_idle() } {
+        let often_shared = state.is_often_shared();
+        bucket.often_shared.store(often_shared, Ordering::Relaxed);
+        let owner = lane.filter(|_| !often_shared && barrier_is_offered());
+        // SAFETY: a listed slab is live; all its slots are free.
+        unsafe { slab.as_ref() }.set_owner(owner);
+        return Some(slab);
+    }
+    let lanes = front.lanes_count.load(Ordering::Relaxed);
+    let shall_be_made = matches!(from, From::Own(_))
+        && !bucket.often_shared.load(Ordering::Relaxed)
+        && state.partial_slabs <= lanes.saturating_mul(SLABS_PER_LANE);
+    first.filter(|_| !shall_be_made)
+}
+
+/// The slab, a live one, belongs to the lane.
+fn is_own(lane: &Lane, slab: NonNull<Slab>) -> bool {
+    // SAFETY: the caller's word.
+    let record = unsafe { slab.as_ref() };
+    record.owner.is(&lane.claimant, record.is_wide())
+}
+
+/// The slab, a live one, becomes the lane's if it was left; with its bucket's lock held.
+fn adopt(lane: &Lane, slab: NonNull<Slab>) -> bool {
+    // SAFETY: the caller's word.
+    let record = unsafe { slab.as_ref() };
+    record.owner.adopt(&lane.claimant, record.is_wide())
+}
+
+/// Leaves the lane's slabs to others, as far as they have free slots: the lane is about to go. Inside
+/// [`lane::while_still`].
+pub fn leave_slabs(front: &Frontend, lane: &Lane) {
+    for (index, _) in lane.all_stacks().filter(|(_, stack)| stack.capacity() > 0) {
+        let bucket = &front.buckets[index as usize];
+        bucket.lock.enter();
+        // SAFETY: the lock is held.
+        let mut next = NonNull::new(unsafe { bucket.state() }.partial);
+        for _ in 0..LOOKED_AT {
+            let Some(slab) = next else { break };
+            // SAFETY: listed slabs are live.
+            let record = unsafe { slab.as_ref() };
+            if is_own(lane, slab) {
+                record.owner.leave();
+            }
+            next = NonNull::new(record.next);
         }
-        next = NonNull::new(record.next);
+        bucket.lock.leave();
     }
-    let Some(slab) = NonNull::new(state.idle) else {
-        return first;
-    };
-    state.begun = state.begun.wrapping_add(1);
-    let owned = barrier_is_offered() && seldom_shared(state);
-    // SAFETY: (1): a listed slab is live.
-    unsafe {
-        unlink(&mut state.idle, slab);
-        link(&mut state.partial, slab);
-        let lane = lane.filter(|_| owned);
-        let wide = slab.as_ref().is_wide();
-        slab.as_ref()
-            .owner
-            .set(lane.map(|lane| &lane.claimant), wide);
-    }
-    state.idle_slabs -= 1;
-    Some(slab)
 }
 
-fn seldom_shared(state: &BucketState) -> bool {
-    u64::from(state.shared) * u64::from(SELDOM_SHARED)
-        <= u64::from(state.begun) + u64::from(SELDOM_SHARED)
-}
-
-/// Has a slab shared that belongs to a lane.
+/// Has a slab shared that belongs to a lane, not the calling thread's. It `counts` for whether the bucket's
+/// slabs are often shared.
 #[cold]
-pub fn share(front: &Frontend, slab: &Slab) {
+pub fn share(front: &Frontend, slab: &Slab, counts: bool) {
     let was_own = lane::while_still(|| {
         let claimants = lane::all(&front.lanes).map(|lane| &lane.claimant);
         slab.owner.share(slab.is_wide(), claimants)
     });
-    if !was_own {
-        return;
+    if was_own && counts {
+        let bucket = &front.buckets[slab.bucket as usize];
+        bucket.lock.enter();
+        // SAFETY: the lock is held.
+        let state = unsafe { bucket.state() };
+        state.note_shared();
+        bucket
+            .often_shared
+            .store(state.is_often_shared(), Ordering::Relaxed);
+        bucket.lock.leave();
     }
-    let bucket = &front.buckets[slab.bucket as usize];
+}
+
+/// The lane has come back for more often enough to be worth slabs of its own: no newcomer, which takes what
+/// there is.
+pub fn goes_on(lane: &Lane, index: u32) -> bool {
+    let stack = lane.stack(index as usize);
+    stack.is_some_and(|stack| stack.capacity() >= CAPACITY_TO_GO_ON)
+}
+
+/// Gives those freed slots of a lane's stack of bucket `index` back whose slabs do not belong to it.
+fn give_foreign_back(heap: &Heap, front: &Frontend, lane: &Lane, index: u32, stack: &Stack) {
+    let bucket = &front.buckets[index as usize];
+    let freed = stack.freed();
+    let mut left = 0;
     bucket.lock.enter();
     // SAFETY: the lock is held.
-    unsafe { bucket.state() }.shared += 1;
+    let state = unsafe { bucket.state() };
+    for number in 0..freed.count {
+        // SAFETY: so many slots lie there, the lane's alone, in slabs that are live as long as these are
+        // not free; the lock is held.
+        unsafe {
+            let kept = freed.first.add(number).read();
+            let slab = NonNull::new(slab_map::at(kept.user) as *mut Slab);
+            if slab.is_some_and(|slab| is_own(lane, slab)) {
+                freed.first.add(left).write(kept);
+                left += 1;
+            } else {
+                return_slot(state, kept.user);
+            }
+        }
+    }
+    let surplus = state.idle_slabs > supply::IDLE_KEPT;
     bucket.lock.leave();
+    stack.keep_oldest_freed(left);
+    if surplus {
+        supply::trim(heap, front, index);
+    }
 }
 
 /// Gives `count` slots at `from` back to their slabs.
@@ -167,8 +271,8 @@ unsafe fn return_slot(state: &mut BucketState, user: usize) {
         Slab::give_back(slab, slot);
         let idle = slab.as_ref().is_idle();
         match (was_full, idle) {
-            (true, false) => link(&mut state.partial, slab),
-            (false, true) => unlink(&mut state.partial, slab),
+            (true, false) => state.link_partial(slab),
+            (false, true) => state.unlink_partial(slab),
             _ => {}
         }
         if idle {
@@ -202,6 +306,18 @@ pub fn refill(
     let Some(stack) = lane.stack_made(index as usize) else {
         return false;
     };
+    let bucket = &front.buckets[index as usize];
+    if lane.keeps_foreign(index as usize) {
+        lane.set_keeps_foreign(index as usize, false);
+        if !bucket.often_shared.load(Ordering::Relaxed) {
+            give_foreign_back(heap, front, lane, index, stack);
+        }
+    }
+    let from = if goes_on(lane, index) {
+        From::Own(lane)
+    } else {
+        From::OwnFirst(lane)
+    };
     stack.turn();
     let had = stack.ready().count;
     if had >= worth_turning(slot_size) {
@@ -215,14 +331,7 @@ pub fn refill(
         // SAFETY: (1) the half has room for so many above those it has.
         let taken = unsafe {
             let into = stack.ready_room().add(had);
-            let taken = take(
-                heap,
-                front,
-                (index, slot_size),
-                Some(lane),
-                into,
-                count as u32,
-            ) as usize;
+            let taken = take(heap, front, (index, slot_size), from, into, count as u32) as usize;
             // The lowest on top: what is handed out in turn lies in a row.
             core::slice::from_raw_parts_mut(into, taken).reverse();
             taken

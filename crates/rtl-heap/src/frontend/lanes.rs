@@ -96,6 +96,7 @@ fn make(heap: &Heap, front: &Frontend) -> Option<&'static Lane> {
     host::set_thread_word(record.as_ptr() as usize);
     // SAFETY: (1) the lane is new and the heap lives: the caller uses it.
     unsafe { lane::enlist(&front.lanes, lane) };
+    front.lanes_count.fetch_add(1, Ordering::Relaxed);
     Some(lane)
 }
 
@@ -190,8 +191,10 @@ fn retire() {
             };
             if let Some(front) = heap.frontend() {
                 exchange::empty(heap, front, lane);
+                exchange::leave_slabs(front, lane);
                 // SAFETY: (1) a lane that has a heap is in its list.
                 unsafe { lane::strike(&front.lanes, lane) };
+                front.lanes_count.fetch_sub(1, Ordering::Relaxed);
             }
         });
     });

@@ -7,7 +7,8 @@ use crate::backend::blocks;
 use crate::buckets::{self, Frontend, LARGEST_EXACT};
 use crate::failure::{FailureKind, HeapFailure};
 use crate::flags::HeapFlags;
-use crate::frontend::{exchange, lanes};
+use crate::frontend::exchange::{self, From};
+use crate::frontend::lanes;
 use crate::heap::Heap;
 use crate::kept::{Kept, Stack};
 use crate::lane::{self, Lane};
@@ -67,7 +68,7 @@ pub fn allocate_kept(heap: usize, size: usize, granules: Granules) -> Option<Non
     let unused = slot_size.bytes() - size;
     take_top(stack, unused, wide).or_else(|| {
         let enough = stack.freed().count >= exchange::worth_turning(slot_size);
-        if enough && stack.turn() {
+        if enough && !lane.keeps_foreign(index) && stack.turn() {
             take_top(stack, unused, wide)
         } else {
             None
@@ -108,9 +109,10 @@ pub unsafe fn free_into_lane(heap: usize, pointer: usize, any: bool) -> Freed {
     let is_done = match record.owner.while_own(&lane.claimant, wide, own) {
         Some(is_done) => is_done,
         None => {
-            any && record.handle() == heap
-                && record.owner.is_shared()
-                && free_into(lane, slab, wide, pointer, Side::take_back)
+            any && record.handle() == heap && record.owner.is_shared() && {
+                lane.set_keeps_foreign(record.bucket as usize, true);
+                free_into(lane, slab, wide, pointer, Side::take_back)
+            }
         }
     };
     if is_done { Freed::Done } else { Freed::Not }
@@ -201,7 +203,7 @@ fn take_one(
 ) -> Option<NonNull<u8>> {
     let mut kept = MaybeUninit::<Kept>::uninit();
     // SAFETY: (1) there is room for one.
-    let taken = unsafe { exchange::take(heap, front, bucket, None, kept.as_mut_ptr(), 1) };
+    let taken = unsafe { exchange::take(heap, front, bucket, From::Any, kept.as_mut_ptr(), 1) };
     if taken == 0 {
         return None;
     }
@@ -290,9 +292,13 @@ fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) -> Result<(), F
             break taken_back;
         }
         if record.owner.is_shared() {
+            if let Some(lane) = lane {
+                lane.set_keeps_foreign(index as usize, true);
+            }
             break busy.side.take_back(wide);
         }
-        exchange::share(front, record);
+        let counts = lane.is_none_or(|lane| exchange::goes_on(lane, index));
+        exchange::share(front, record, counts);
     };
     if !taken_back {
         return Err(FailureKind::BlockNotBusy);
