@@ -6,6 +6,7 @@ use core::ffi::c_void;
 use core::fmt::Debug;
 use core::ptr::null_mut;
 
+use rtl_heap_tests::abi::flags::HEAP_NO_SERIALIZE;
 use rtl_heap_tests::abi::own::rtlheap_enable_termination_on_corruption;
 use rtl_heap_tests::abi::*;
 use rtl_heap_tests::child;
@@ -121,6 +122,43 @@ fn f5_terminates() {
         let (heap, _) = dead_heap();
         rtlheap_enable_termination_on_corruption();
         HeapAlloc(heap, 0, 16);
+    });
+}
+
+#[test]
+fn f5_the_same_where_nobody_serialises() {
+    let test = "f5_the_same_where_nobody_serialises";
+    alone(test, || {
+        // More heaps than any short-cut to them has places, each as good as the others.
+        let heaps: Vec<_> = (0..600)
+            .map(|_| TestHeap::create(HEAP_NO_SERIALIZE, 0, 0))
+            .collect();
+        for _ in 0..3 {
+            let blocks: Vec<_> = heaps.iter().map(|heap| heap.alloc(0, 64)).collect();
+            for (heap, block) in heaps.iter().zip(blocks) {
+                let stranger = if heap.handle() == heaps[0].handle() {
+                    1
+                } else {
+                    0
+                };
+                let of_another = || HeapFree(heaps[stranger].handle(), 0, block.pointer());
+                assert_eq!(of_another(), FALSE);
+                heap.free(block);
+            }
+        }
+        let (dead, left): (Vec<_>, Vec<_>) =
+            heaps.into_iter().enumerate().partition(|(n, _)| n % 2 == 0);
+        let dead = dead.into_iter().map(|(_, heap)| {
+            let handle = heap.handle();
+            heap.destroy();
+            handle
+        });
+        for handle in dead.collect::<Vec<_>>() {
+            assert_invalid_handle(NULL, || HeapAlloc(handle, 0, 64));
+        }
+        for (_, heap) in left {
+            heap.free(heap.alloc(0, 64));
+        }
     });
 }
 

@@ -4,6 +4,7 @@
 
 use core::ffi::c_void;
 
+use rtl_heap_tests::abi::flags::HEAP_NO_SERIALIZE;
 use rtl_heap_tests::abi::*;
 use rtl_heap_tests::heap::*;
 use rtl_heap_tests::last_error::{PRESET, observe};
@@ -245,4 +246,34 @@ fn b19_size_and_reallocate_of_another_heap_s_block() {
 #[test]
 fn b22_size_of_null() {
     assert_misuse("b22_size_of_null", |_| vec![Size(NULL)]);
+}
+
+/// The short path of a heap that nobody serialises has checks of its own.
+#[test]
+fn only_a_block_s_own_address_is_freed_where_nobody_serialises() {
+    let heap = TestHeap::create(HEAP_NO_SERIALIZE, 0, 0);
+    let base = heap.handle() as usize;
+    let kept: Vec<_> = (0..20).map(|n| heap.alloc(0, 64 + n)).collect();
+    // Some free, some parked.
+    for size in [64, 500, 0x2000] {
+        let blocks: Vec<_> = (0..3).map(|_| heap.alloc(0, size)).collect();
+        blocks.into_iter().for_each(|block| heap.free(block));
+    }
+    let large = heap.alloc(0, 0x30_0000);
+    let live = |address| {
+        kept.iter()
+            .chain([&large])
+            .any(|block| block.address() == address)
+    };
+    let near_large = large.address() - 0x100..large.address() + 0x1000;
+    let outside = base - 0x1000..base + 0x2_0000;
+    for address in outside.chain(near_large).filter(|address| !live(*address)) {
+        let pointer = address as *mut c_void;
+        assert_eq!(HeapFree(heap.handle(), 0, pointer), FALSE, "{pointer:?}");
+    }
+    for block in kept.into_iter().chain([large]) {
+        let pointer = block.pointer();
+        heap.free(block);
+        assert_eq!(HeapFree(heap.handle(), 0, pointer), FALSE, "freed twice");
+    }
 }

@@ -153,6 +153,22 @@ fn a_protected_heap_is_read_and_not_used() {
 }
 
 #[test]
+fn a_protected_heap_that_nobody_serialises_is_not_used_either() {
+    let heap = TestHeap::create(HEAP_NO_SERIALIZE, 0, 0);
+    let block = heap.alloc(0, 64);
+    heap.free(heap.alloc(0, 64));
+    RtlProtectHeap(heap.handle(), 1);
+    let unknown = error::ERROR_INVALID_HANDLE;
+    let allocate = || HeapAlloc(heap.handle(), 0, 64);
+    assert_eq!(observe(allocate), (null_mut(), unknown));
+    let free = || HeapFree(heap.handle(), 0, block.pointer());
+    assert_eq!(observe(free), (FALSE, unknown));
+    RtlProtectHeap(heap.handle(), 0);
+    heap.free(block);
+    heap.free(heap.alloc(0, 64));
+}
+
+#[test]
 fn a_store_into_a_protected_heap_faults() {
     let ending = child::run("a_store_into_a_protected_heap_faults", || {
         let heap = TestHeap::new();

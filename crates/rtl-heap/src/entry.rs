@@ -9,7 +9,7 @@
 //!      | check | flags | unused | granules |   all but the check xor-ed with the heap's mask
 //! ```
 //!
-//! The check is a keyed hash of the other 48 bits and of the header's address, so a header that
+//! The check is a keyed hash of the other 48 bits and of the block's address, so a header that
 //! was overwritten, or copied from elsewhere, is noticed before it is believed (INV-ENTRY).
 
 use bitflags::bitflags;
@@ -216,10 +216,10 @@ impl Key {
     }
 
     #[inline]
-    fn check(&self, payload: u64, header: usize) -> u16 {
+    fn check(&self, payload: u64, block: usize) -> u16 {
         // A product's high bits depend on every bit below them, and no difference of payload or
         // address cancels without knowledge of the multiplier.
-        let product = (payload ^ (header as u64).rotate_left(20)).wrapping_mul(self.multiplier);
+        let product = (payload ^ (block as u64).rotate_left(20)).wrapping_mul(self.multiplier);
         (product >> (u64::BITS - CHECK_BITS)) as u16
     }
 
@@ -254,12 +254,11 @@ impl Key {
     /// 1. As for [`Key::write`].
     #[inline]
     pub unsafe fn write_payload(&self, block: usize, Payload(payload): Payload) {
-        let header = block + HEADER_OFFSET;
         // The sum carries nothing, since neither part has bits where the other has. Written so, the
         // check is ready last and goes into the result by one short step.
-        let raw = (payload << CHECK_BITS ^ self.mask) + self.check(payload, header) as u64;
+        let raw = (payload << CHECK_BITS ^ self.mask) + self.check(payload, block) as u64;
         // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
-        unsafe { (header as *mut u64).write(raw) }
+        unsafe { ((block + HEADER_OFFSET) as *mut u64).write(raw) }
     }
 
     /// [`Key::read`] without unpacking.
@@ -268,14 +267,13 @@ impl Key {
     /// 1. As for [`Key::read`].
     #[inline]
     pub unsafe fn read_payload(&self, block: usize) -> Option<Payload> {
-        let header = block + HEADER_OFFSET;
         // SAFETY: (1); the header lies inside the block's first granule and is 8-aligned there.
-        let raw = unsafe { (header as *const u64).read() };
+        let raw = unsafe { ((block + HEADER_OFFSET) as *const u64).read() };
         let payload = Payload((raw ^ self.mask) >> CHECK_BITS);
         // One damaged header in 65536 passes its check by chance. On 32-bit its size may then reach
         // beyond the address space, and a sum with it would wrap; on 64-bit none does.
         let wraps = POINTER == 4 && payload.size().0 as usize > (usize::MAX - block) / GRANULE;
-        (raw as u16 == self.check(payload.0, header) && !wraps).then_some(payload)
+        (raw as u16 == self.check(payload.0, block) && !wraps).then_some(payload)
     }
 
     /// Writes the size of a free block behind its last granule, for [`Key::read_footer`] of the

@@ -149,14 +149,15 @@ pub struct Accounting {
     pub uncommitted_free: usize,
     /// Asked for by callers and not freed.
     pub live_bytes: usize,
+    /// Most there was of `live_bytes`. It lies between the two that change together: side by side they
+    /// would be loaded as one before both stores of the last call are done, and the processor waits.
+    pub peak_live_bytes: usize,
     /// Number of blocks not freed.
     pub live_blocks: usize,
     /// Most there was of `reserved`.
     pub peak_reserved: usize,
     /// Most there was of `committed`.
     pub peak_committed: usize,
-    /// Most there was of `live_bytes`.
-    pub peak_live_bytes: usize,
     /// Most that `committed` may become, 0 for no limit.
     pub commit_limit: usize,
     /// Counted as uncommitted, but kept committed (`backend::warm`).
@@ -169,7 +170,10 @@ impl Accounting {
     pub fn add_live(&mut self, bytes: usize) {
         self.live_bytes = self.live_bytes.wrapping_add(bytes);
         self.live_blocks = self.live_blocks.wrapping_add(1);
-        self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
+        // A branch that is seldom taken costs less than to store the greater one each time.
+        if self.live_bytes > self.peak_live_bytes {
+            self.peak_live_bytes = self.live_bytes;
+        }
     }
 
     /// A block of `bytes` was taken back.
@@ -248,6 +252,8 @@ pub struct Heap {
     /// The same for paths that know nothing of the debug heap. For a heap that verifies a number
     /// that is nobody's handle, so that they leave its calls alone.
     pub plain_handle: usize,
+    /// The same for paths that take no lock: nobody's handle for a heap that is serialised.
+    pub alone_handle: usize,
     /// Settled at creation.
     pub settings: Settings,
     /// Secrets.
@@ -299,6 +305,8 @@ impl Heap {
             let odd = heap as usize | 1;
             let plain = if settings.verifies { odd } else { handle };
             (&raw mut (*heap).plain_handle).write(plain);
+            let alone = if settings.alone { handle } else { odd };
+            (&raw mut (*heap).alone_handle).write(alone);
             (&raw mut (*heap).settings).write(settings);
             (&raw mut (*heap).key).write(key);
             (&raw mut (*heap).lock).write(lock);

@@ -23,7 +23,7 @@
 //! | front end | `frontend`: activation, slots, lanes, the supply of slabs |
 //! | back end | `backend`: segments, blocks, commit, large blocks |
 //! | life | `lifecycle`: create, destroy, the process's list; `fork` |
-//! | state | `heap`, `free_index`, `lookaside`, `regions`, `metadata` |
+//! | state | `heap`, `alone`, `free_index`, `lookaside`, `regions`, `metadata` |
 //! | formats | `entry` (block header), `layout` (NT's header) |
 //! | words | [`flags`], [`status`], [`limits`], [`params`], `units` |
 
@@ -34,6 +34,7 @@
     reason = "operations on one block share one argument"
 )]
 
+mod alone;
 mod backend;
 mod belonging;
 mod bits;

@@ -28,16 +28,19 @@ const MOST_ROOM: usize = 1024;
 /// Bytes that can be parked in one heap. What was room for one size stays so.
 const MOST_BYTES: usize = 1 << 20;
 
-/// The blocks of one size, the newest last. Zero bytes are none, and no room.
-struct Stack {
-    blocks: *mut usize,
-    count: u32,
-    room: u32,
-}
-
-/// The parked blocks of one heap. Zero bytes are none.
+/// The parked blocks of one heap: a stack for each size, the newest on top. Zero bytes are none, and no
+/// room.
+///
+/// Three arrays and neither counts nor a record for each stack: an address is computed in the
+/// instruction that uses it. Of two of the three pointers the low half says enough, since the room of a
+/// stack is small.
 pub struct Lookaside {
-    stacks: [Stack; CLASSES],
+    /// Behind the newest block.
+    tops: [*mut usize; CLASSES],
+    /// Low half of the oldest block's place, if there is one.
+    bottoms: [u32; CLASSES],
+    /// Low half of where the room ends.
+    limits: [u32; CLASSES],
     /// Bytes of the blocks there is room for.
     room_bytes: usize,
 }
@@ -50,15 +53,19 @@ impl Lookaside {
     /// some.
     #[inline]
     pub fn push(&mut self, size: Granules, block: usize) -> bool {
-        let Some(stack) = self.stacks.get_mut(size.0 as usize) else {
-            return false;
-        };
-        if stack.count == stack.room {
+        let class = size.0 as usize;
+        if class > LARGEST {
             return false;
         }
-        // SAFETY: the count is less than there is room for.
-        unsafe { stack.blocks.add(stack.count as usize).write(block) };
-        stack.count += 1;
+        let top = self.tops[class];
+        if low_half(top) == self.limits[class] {
+            return false;
+        }
+        // SAFETY: there is room for one more.
+        unsafe {
+            top.write(block);
+            self.tops[class] = top.add(1);
+        }
         true
     }
 
@@ -66,13 +73,14 @@ impl Lookaside {
     /// memory.
     #[cold]
     pub fn make_room(&mut self, size: Granules) -> bool {
-        let Some(stack) = self.stacks.get_mut(size.0 as usize) else {
+        let class = size.0 as usize;
+        if class > LARGEST {
             return false;
-        };
-        if stack.count < stack.room {
+        }
+        if low_half(self.tops[class]) != self.limits[class] {
             return true;
         }
-        let room = stack.room as usize;
+        let room = self.room(class);
         let wanted = (room * GROWTH).clamp(FIRST_ROOM, MOST_ROOM);
         let more = wanted.saturating_sub(room) * size.bytes();
         if more == 0 || self.room_bytes + more > MOST_BYTES {
@@ -82,15 +90,16 @@ impl Lookaside {
             return false;
         };
         let grown: *mut usize = grown.as_ptr().cast();
-        // SAFETY: both have room for `count` addresses and are different pieces.
+        // SAFETY: both have room for all of a full stack and are different pieces.
         unsafe {
-            if stack.room != 0 {
-                grown.copy_from_nonoverlapping(stack.blocks, stack.count as usize);
+            if room != 0 {
+                grown.copy_from_nonoverlapping(self.bottom(class), room);
             }
-            stack.free();
+            self.free(class);
+            self.tops[class] = grown.add(room);
+            self.bottoms[class] = low_half(grown);
+            self.limits[class] = low_half(grown.add(wanted));
         }
-        stack.blocks = grown;
-        stack.room = wanted as u32;
         self.room_bytes += more;
         true
     }
@@ -98,36 +107,55 @@ impl Lookaside {
     /// The block of `size` that was parked last; still parked.
     #[inline]
     pub fn last(&self, size: Granules) -> Option<usize> {
-        let stack = self.stacks.get(size.0 as usize)?;
-        let newest = (stack.count as usize).checked_sub(1)?;
-        // SAFETY: the first `count` places are filled.
-        Some(unsafe { stack.blocks.add(newest).read() })
+        let class = size.0 as usize;
+        if class > LARGEST || low_half(self.tops[class]) == self.bottoms[class] {
+            return None;
+        }
+        // SAFETY: the places below the top are filled.
+        Some(unsafe { self.tops[class].sub(1).read() })
     }
 
     /// Takes out the block of `size` that was parked last.
     #[inline]
     pub fn pop(&mut self, size: Granules) -> Option<usize> {
         let block = self.last(size)?;
-        self.stacks[size.0 as usize].count -= 1;
+        let top = &mut self.tops[size.0 as usize];
+        // SAFETY: there is a block below the top, as just found.
+        *top = unsafe { top.sub(1) };
         Some(block)
     }
 
     /// Any parked block.
     pub fn pop_any(&mut self) -> Option<usize> {
-        let class = self.stacks.iter().position(|stack| stack.count != 0)?;
+        let class = (0..CLASSES).find(|class| self.count_of(*class) != 0)?;
         self.pop(Granules(class as u32))
     }
 
     /// Nothing is parked.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.stacks.iter().all(|stack| stack.count == 0)
+        (0..CLASSES).all(|class| self.count_of(class) == 0)
     }
 
     /// Number of parked blocks.
     pub fn count(&self) -> usize {
-        let counts = self.stacks.iter().map(|stack| stack.count as usize);
-        counts.sum()
+        (0..CLASSES).map(|class| self.count_of(class)).sum()
+    }
+
+    fn count_of(&self, class: usize) -> usize {
+        let bytes = low_half(self.tops[class]).wrapping_sub(self.bottoms[class]);
+        bytes as usize / size_of::<usize>()
+    }
+
+    /// Blocks of one size for which there is room.
+    fn room(&self, class: usize) -> usize {
+        let bytes = self.limits[class].wrapping_sub(self.bottoms[class]);
+        bytes as usize / size_of::<usize>()
+    }
+
+    /// Where the oldest block of one size lies.
+    fn bottom(&self, class: usize) -> *mut usize {
+        self.tops[class].wrapping_sub(self.count_of(class))
     }
 
     /// Gives its records back.
@@ -135,24 +163,35 @@ impl Lookaside {
     /// # Safety
     /// 1. Nobody uses it any more.
     pub unsafe fn destroy(&mut self) {
-        for stack in &mut self.stacks {
-            // SAFETY: (1).
-            unsafe { stack.free() };
+        // Most heaps that come and go quickly have parked nothing.
+        if self.room_bytes == 0 {
+            return;
         }
+        for class in 0..CLASSES {
+            // SAFETY: (1).
+            unsafe { self.free(class) };
+        }
+    }
+
+    /// Gives the record of one stack back.
+    ///
+    /// # Safety
+    /// 1. What it holds is elsewhere or of no interest.
+    unsafe fn free(&mut self, class: usize) {
+        if let Some(blocks) = NonNull::new(self.bottom(class)) {
+            // SAFETY: (1); it came from `allocate` for this room.
+            unsafe { metadata::free(blocks.cast(), bytes_of(self.room(class))) };
+        }
+        self.tops[class] = ptr::null_mut();
+        self.bottoms[class] = 0;
+        self.limits[class] = 0;
     }
 }
 
-impl Stack {
-    /// # Safety
-    /// 1. What it holds is elsewhere or of no interest.
-    unsafe fn free(&mut self) {
-        if let Some(blocks) = NonNull::new(self.blocks).filter(|_| self.room != 0) {
-            // SAFETY: (1); it came from `allocate` for this room.
-            unsafe { metadata::free(blocks.cast(), bytes_of(self.room as usize)) };
-        }
-        self.blocks = ptr::null_mut();
-        self.room = 0;
-    }
+/// Tells places of one stack apart.
+#[inline(always)]
+fn low_half(place: *mut usize) -> u32 {
+    place.addr() as u32
 }
 
 const fn bytes_of(room: usize) -> usize {
@@ -173,13 +212,9 @@ mod tests {
 
     fn empty() -> Lookaside {
         Lookaside {
-            stacks: [const {
-                Stack {
-                    blocks: ptr::null_mut(),
-                    count: 0,
-                    room: 0,
-                }
-            }; CLASSES],
+            tops: [ptr::null_mut(); CLASSES],
+            bottoms: [0; CLASSES],
+            limits: [0; CLASSES],
             room_bytes: 0,
         }
     }

@@ -74,6 +74,8 @@ pub struct Region {
     pub first_block: usize,
     /// Segment: where the last possible block ends.
     pub end: usize,
+    /// Segment: the same as the number of its granule; else 0.
+    pub end_granule: usize,
     /// Segment: pages from here on are never committed (the guard page), or the region's end.
     pub commit_limit: usize,
     /// Segment: pages below this address were committed at creation and stay so.
@@ -148,6 +150,7 @@ impl Region {
             committed: 0,
             first_block: usize::MAX,
             end: 0,
+            end_granule: 0,
             commit_limit: base + size,
             initial_commit_end: base,
             starts,
@@ -266,16 +269,15 @@ impl Region {
         }
     }
 
-    /// The block, busy or free, whose user's bytes start at `user`, an address inside; as
+    /// The granule of the block, busy or free, whose user's bytes start at `user`, any bit pattern; as
     /// [`Region::is_block_start`], but shorter.
     #[inline(always)]
-    pub fn block_of(&self, user: usize) -> Option<usize> {
-        let block = user.wrapping_sub(USER_OFFSET);
-        // At or above the first block the granule has a bit, and none is set past the last block.
-        (user.is_multiple_of(GRANULE)
-            && block >= self.first_block
-            && self.starts.get(self.granule(block)))
-        .then_some(block)
+    pub fn granule_of_block(&self, user: usize) -> Option<usize> {
+        let offset = user.wrapping_sub(USER_OFFSET).wrapping_sub(self.base);
+        // One comparison for all: the bits of what is not aligned become the highest ones. No bit is set
+        // before the first block.
+        let granule = offset.rotate_right(GRANULE.ilog2());
+        (granule < self.end_granule && self.starts.get(granule)).then_some(granule)
     }
 
     /// The page's number, for `pages`.
@@ -317,13 +319,19 @@ pub fn find(address: usize) -> Option<NonNull<Region>> {
 }
 
 /// [`find`] among the regions that the map has entries for: all but those in caller memory that is
-/// not aligned. Makes no call, so that the shortest paths need save no register.
-#[inline(always)]
-pub fn find_mapped(address: usize) -> Option<NonNull<Region>> {
-    let region = entry(address);
+/// not aligned.
+#[inline]
+fn find_mapped(address: usize) -> Option<NonNull<Region>> {
+    let found = near(address)?;
     // SAFETY: INV-REGION: records stay readable.
-    let found = unsafe { region.as_ref() }?;
-    found.contains(address).then_some(NonNull::from(found))
+    unsafe { found.as_ref() }.contains(address).then_some(found)
+}
+
+/// The region that holds `address`, any bit pattern, if one of those that the map has entries for
+/// does; else any or none. Makes no call, so that the shortest paths need save no register.
+#[inline(always)]
+pub fn near(address: usize) -> Option<NonNull<Region>> {
+    NonNull::new(entry(address))
 }
 
 /// The region whose first address is `address`, any bit pattern. As [`find`], but shorter.

@@ -67,6 +67,7 @@ pub unsafe fn adopt(
         (*record).backing = extent.backing;
         (*record).first_block = first;
         (*record).end = end;
+        (*record).end_granule = (end - extent.base) / GRANULE;
         (*record).commit_limit = limit;
         (*record).initial_commit_end = extent.base + extent.committed;
         (*record).committed = extent.committed;

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 
 use rtl_platform::vm::{PageState, Protection, Vm, Window};
 
+use crate::alone;
 use crate::backend::{commit, segment};
 use crate::buckets;
 use crate::entry::Key;
@@ -135,7 +136,10 @@ pub unsafe fn create(
     }
     // SAFETY: nobody else knows the heap yet, and the extent was just made ready.
     match unsafe { segment::adopt(heap, heap.state(), &first) } {
-        Ok(_) if enlist(heap) => return Ok(heap),
+        Ok(_) if enlist(heap) => {
+            alone::enter(heap);
+            return Ok(heap);
+        }
         // SAFETY: nobody else knows the heap.
         Ok(region) => unsafe { segment::discard(heap, region) },
         Err(_) => undo(&heap.settings, &first),

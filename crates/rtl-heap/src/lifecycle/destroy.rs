@@ -2,6 +2,7 @@
 
 use core::ptr::NonNull;
 
+use crate::alone;
 use crate::backend::{large, segment};
 use crate::heap::Heap;
 use crate::lifecycle::registry;
@@ -20,6 +21,7 @@ pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
     if !registry::remove(heap) {
         return Err(Status::INVALID_HANDLE);
     }
+    alone::leave(heap);
     // SAFETY: (1): the list was the last thing that led others here.
     let state = unsafe { heap.state() };
     let regions = state.segments.iter().chain(state.large.iter());

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 
 use rtl_platform::vm::Protection;
 
+use crate::alone;
 use crate::backend::{park, segment, warm};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
@@ -76,7 +77,11 @@ pub fn protect(heap: HeapHandle, read_only: bool) -> Result<(), Status> {
 
 /// # Safety
 /// 1. The heap's lock is held and `state` is its state.
-unsafe fn protect_listed(heap: &Heap, state: &mut State, read_only: bool) -> Result<(), Status> {
+unsafe fn protect_listed(
+    heap: &'static Heap,
+    state: &mut State,
+    read_only: bool,
+) -> Result<(), Status> {
     if heap.protected.load(Ordering::Relaxed) == read_only {
         return Ok(());
     }
@@ -116,7 +121,12 @@ unsafe fn protect_listed(heap: &Heap, state: &mut State, read_only: bool) -> Res
 }
 
 /// Lets calls find the heap by its handle, its segments and threads' lanes, or not.
-fn publish(heap: &Heap, state: &State, known: bool) {
+fn publish(heap: &'static Heap, state: &State, known: bool) {
+    if known {
+        alone::enter(heap);
+    } else {
+        alone::leave(heap);
+    }
     if let Some(front) = heap.frontend() {
         let handle = if known {
             heap.handle

@@ -5,6 +5,7 @@
 
 use core::ptr::{self, NonNull};
 
+use crate::alone;
 use crate::buckets;
 use crate::entry::{Payload, USER_OFFSET};
 use crate::flags::HeapFlags;
@@ -110,10 +111,11 @@ pub unsafe fn move_kept(
 /// No call in it but to code that does not come back: it saves no register.
 #[inline(always)]
 pub fn allocate_alone(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
-    let heap = Heap::at_mapped(heap)?;
-    if !heap.settings.alone || size > LARGEST || flags.intersects(NOT_SHORTEST) {
+    if unlikely(size > LARGEST) || unlikely(flags.intersects(NOT_SHORTEST)) {
         return None;
     }
+    let heap = alone::at(heap)
+        .or_else(|| Heap::at_mapped(heap).filter(|found| found.alone_handle == heap))?;
     let granules = extras::small_block_size(size);
     // SAFETY: (1) the caller's word that it is alone.
     unsafe { take(heap, heap.state(), size, granules) }
@@ -180,9 +182,7 @@ pub unsafe fn free_alone(heap: usize, pointer: usize) -> bool {
         return false;
     };
     // SAFETY: (1); the caller's word that it is alone.
-    owner.handle == heap
-        && owner.settings.alone
-        && unsafe { park(owner, owner.state(), region, pointer) }
+    owner.alone_handle == heap && unsafe { park(owner, owner.state(), region, pointer) }
 }
 
 /// Takes the slot at `pointer`, any bit pattern, back, or parks the block there under the lock of
@@ -244,22 +244,26 @@ pub fn size(heap: usize, flags: HeapFlags, pointer: usize) -> Option<usize> {
     (size <= payload.size().bytes()).then_some(size)
 }
 
-/// The region that holds `pointer`, any bit pattern, and the heap it belongs to: one look-up finds
-/// both, and who holds a block of a heap knows its handle.
+/// The region that holds `pointer`, any bit pattern, if any does, and the heap it belongs to: one
+/// look-up finds both, and who holds a block of a heap knows its handle.
 #[inline(always)]
 fn owner_of(pointer: usize) -> Option<(&'static Region, &'static Heap)> {
     // SAFETY: INV-REGION: records stay readable.
-    let region = unsafe { regions::find_mapped(pointer)?.as_ref() };
+    let region = unsafe { regions::near(pointer)?.as_ref() };
     Some((region, Heap::of(region)?))
 }
 
-/// The live block whose user bytes start at `pointer`, an address in the heap's `region`. The
+/// The live block whose user bytes start at `pointer`, any bit pattern, in the heap's `region`. The
 /// caller holds the heap's lock.
 #[inline(always)]
 fn live_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
-    let block = region.block_of(pointer)?;
+    let granule = region.granule_of_block(pointer)?;
+    let block = pointer - USER_OFFSET;
     // SAFETY: INV-STARTS; the lock is held.
     let payload = unsafe { heap.key.read_payload(block) }?;
-    let inside = block + payload.size().bytes() <= region.end;
-    (inside && payload.is_live()).then_some((block, payload))
+    let outside = granule + payload.size().0 as usize > region.end_granule;
+    if unlikely(outside) || unlikely(!payload.is_live()) {
+        return None;
+    }
+    Some((block, payload))
 }

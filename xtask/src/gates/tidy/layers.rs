@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["frontend"],
     &["lifecycle"],
     &["backend"],
+    &["alone"],
     &["heap"],
     &[
         "buckets",
