@@ -150,7 +150,8 @@ pub struct Accounting {
     /// Asked for by callers and not freed.
     pub live_bytes: usize,
     /// Most there was of `live_bytes`. It lies between the two that change together: side by side they
-    /// would be loaded as one before both stores of the last call are done, and the processor waits.
+    /// would be loaded by one wide load, which processors cannot serve from the two stores of the call
+    /// before.
     pub peak_live_bytes: usize,
     /// Number of blocks not freed.
     pub live_blocks: usize,
