@@ -15,20 +15,38 @@ use rtl_heap_tests::serial::turn;
 use rtl_platform::sim::{Arena, HostPage, SimVm};
 
 /// Every kind of call that changes something.
-const CALLS: [Call; 5] = [
+const CALLS: [Call; 6] = [
     Call::Reserve,
     Call::Commit,
     Call::Decommit,
     Call::Release,
     Call::Protect,
+    Call::Relocate,
 ];
 const REPEATS: [Repeat; 2] = [Repeat::Once, Repeat::Forever];
 
 /// What is done to a heap while one call after the other is refused. All but protection: of a heap that
 /// was made read-only, by a system that will not make it writable again, nothing more can be asked; what
 /// a refusal does there is `protection_that_the_system_refuses`.
+///
+/// First a large block grows, shrinks and grows, so that its pages are moved.
 fn script(seed: u8) -> Vec<Operation> {
-    let mut script = from_seed(&vec(operation(), 200), seed);
+    let resized = |flags, size| Operation::Reallocate {
+        flags,
+        block: 0,
+        size,
+    };
+    let mut script = vec![
+        Operation::Allocate {
+            flags: 0,
+            size: 0x10_0000,
+            alignment: 0,
+        },
+        resized(0, 0x12_0000),
+        resized(0, 0x11_0000),
+        resized(HeapFlags::ZERO_MEMORY.bits(), 0x17_0000),
+    ];
+    script.extend(from_seed(&vec(operation(), 200), seed));
     script.retain(|operation| !matches!(operation, Operation::Rare(Rare::Protect)));
     script
 }
@@ -104,6 +122,8 @@ fn every_call_of_the_system_may_be_refused() {
     }
     println!("{CALLS:?}: {totals:?}");
     assert!(totals[..4].iter().all(|calls| *calls > 10), "{totals:?}");
+    let moves = totals[5];
+    assert!(moves > 2, "{totals:?}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ mod counted {
     use std::process::{Command, ExitCode};
 
     use rtl_heap_benches::micro::field;
-    use rtl_heap_benches::micro::loops::{Order, Steps};
+    use rtl_heap_benches::micro::loops::{Order, Sizes, Steps};
     use rtl_heap_benches::micro::rows::{LIBC, OURS, OURS_MALLOC, OURS_UNSERIALIZED, Task};
 
     /// Growth up to this part of a count is let pass.
@@ -67,6 +67,16 @@ mod counted {
         live: 2,
     };
 
+    const LARGE_TOUCHED: Task = Task::TouchedPairs {
+        size: 1 << 20,
+        live: 2,
+    };
+
+    const CHURN: Task = Task::Churn {
+        sizes: Sizes::Logarithmic(16, 32 << 10),
+        live: 50_000,
+    };
+
     const OPERATIONS: &[Operation] = &[
         Operation {
             name: "two calls of an empty function",
@@ -82,6 +92,8 @@ mod counted {
         operation("pair 4 KiB", OURS, pairs(4 << 10)),
         operation("pair 64 KiB", OURS, pairs(64 << 10)),
         operation("pair 1 MiB", OURS, LARGE),
+        rare(operation("pair 1 MiB, touched", OURS, LARGE_TOUCHED)),
+        operation("churn, 16 B-32 KiB", OURS, CHURN),
         operation(
             "1,000 of 64 B, random, a block",
             OURS,
@@ -96,6 +108,11 @@ mod counted {
             "realloc +16 to 4 KiB",
             OURS,
             growth(4 << 10, Steps::Sixteen),
+        )),
+        rare(operation(
+            "realloc x1.5 to 1 MiB",
+            OURS,
+            growth(1 << 20, Steps::Half),
         )),
         operation("create + destroy", OURS, Task::Create { blocks: 0 }),
         operation("create + 10 + destroy", OURS, Task::Create { blocks: 10 }),

@@ -180,6 +180,13 @@ impl FreeIndex {
         Ok(self.first_class_from(own).map(|class| self.heads[class]))
     }
 
+    /// One of the largest blocks, still in the index; `None` when none of them surely has `size`.
+    pub fn among_largest(&self, size: Granules) -> Option<usize> {
+        let word = self.classes.iter().rposition(|bits| *bits != 0)?;
+        let class = word * WORD_BITS + self.classes[word].ilog2() as usize;
+        (class > class_of(size)).then(|| self.heads[class])
+    }
+
     /// Number and bytes of the blocks in all lists, each checked.
     ///
     /// Several lists are followed at a time: each is a chain of reads that wait for one another, and

@@ -88,7 +88,7 @@ pub struct Region {
     /// Segment: one bit per NT page, set when the page counts as uncommitted but is kept committed
     /// (`backend::warm`). No bits as long as none was.
     pub warm: Bits,
-    /// Segment: a decommit was refused, so pages may be committed that neither map has a bit for.
+    /// A decommit was refused, so pages may be committed that count as uncommitted.
     pub left_pages: bool,
 
     /// Segment: some page of it belonged to a slab once.
@@ -195,6 +195,26 @@ impl Region {
         }
         // SAFETY: (1); it came from `allocate` with this size.
         unsafe { metadata::free(region.cast(), size_of::<Region>()) };
+    }
+
+    /// Makes a new record that of a large block whose reservation has moved to `base`: with what its
+    /// old record says of its caller.
+    ///
+    /// # Safety
+    /// 1. `region` came from [`Region::create`] and is in no list and no map.
+    pub unsafe fn take_place(region: NonNull<Region>, old: &Region, base: usize) {
+        let record = region.as_ptr();
+        // SAFETY: (1).
+        unsafe {
+            (*record).base = base;
+            (*record).initial_commit_end = base;
+            (*record).commit_limit = base + (*record).size;
+            (*record).user_value = old.user_value;
+            (*record).user_flags = old.user_flags;
+            (*record).tag = old.tag;
+            let owner = old.owner.load(Ordering::Relaxed);
+            (*record).owner.store(owner, Ordering::Relaxed);
+        }
     }
 
     fn tag_table_bytes(&self) -> usize {

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use crate::pages::{PAGE_SIZE, Span};
 use crate::sys::memory;
-use crate::vm::{Protection, RangeInfo, Vm, VmError, Window, reserve_then_commit};
+use crate::vm::{Extent, Protection, RangeInfo, Vm, VmError, Window, reserve_then_commit};
 
 /// The operating system as a [`Vm`].
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +102,30 @@ unsafe impl Vm for Os {
         }
         // SAFETY: the caller's promises 1 to 3.
         unsafe { memory::release_head(base, whole.size(), committed) }
+    }
+
+    unsafe fn relocate(
+        &self,
+        base: NonNull<u8>,
+        old: Extent,
+        new: Extent,
+        _protection: Protection,
+        window: Option<Window>,
+    ) -> Result<NonNull<u8>, VmError> {
+        let Some(mover) = memory::mover() else {
+            return Err(VmError::Unsupported);
+        };
+        let start = base.as_ptr().addr();
+        let outward = |size| Span::new(start, size).outward(host_page_size()).size();
+        check_range(base, old.size)?;
+        let to = self.reserve(new.size, window)?;
+        let [old, new] = [old, new].map(|extent| Extent {
+            size: outward(extent.size),
+            committed: outward(extent.committed),
+        });
+        // SAFETY: the caller's promises 1 to 3; the new reservation is as large as asked for.
+        unsafe { mover(base, old, to, new) }?;
+        Ok(to)
     }
 
     unsafe fn clear(&self, at: NonNull<u8>, size: usize) {

@@ -38,7 +38,7 @@ pub use faults::{Call, Repeat};
 pub use ledger::POISON;
 
 use crate::pages::{PAGE_SIZE, Span};
-use crate::vm::{PageState, Protection, RangeInfo, Vm, VmError, Window};
+use crate::vm::{Extent, PageState, Protection, RangeInfo, Vm, VmError, Window};
 use faults::Faults;
 use ledger::Ledger;
 use lock::Lock;
@@ -244,6 +244,27 @@ unsafe impl Vm for SimVm {
             .with(|ledger| ledger.check_head(range, committed));
         // SAFETY: the caller's promises 1 and 2.
         unsafe { self.release(base, size) }
+    }
+
+    unsafe fn relocate(
+        &self,
+        base: NonNull<u8>,
+        old: Extent,
+        new: Extent,
+        protection: Protection,
+        window: Option<Window>,
+    ) -> Result<NonNull<u8>, VmError> {
+        let range = check_range("relocate", base.as_ptr().addr(), old.size);
+        check_range("relocate", base.as_ptr().addr(), old.committed);
+        assert!(
+            old.size <= new.size && old.committed <= new.committed && new.committed <= new.size,
+            "relocate: {old:?} does not fit into {new:?}"
+        );
+        self.faults.count(Call::Relocate)?;
+        let host_page = self.host_page.bytes();
+        self.ledger
+            .with(|ledger| ledger.relocate((range, old), new, protection, (window, host_page)))
+            .ok_or(VmError::OutOfMemory)
     }
 
     unsafe fn protect(

@@ -4,7 +4,7 @@
 //!
 //! | module | functions |
 //! |---|---|
-//! | `memory` | `host_page_size`, `reserve`, `reserve_at`, `reserve_ready`, and the calls of [`Vm`](crate::vm::Vm) |
+//! | `memory` | `host_page_size`, `reserve`, `reserve_at`, `reserve_ready`, `mover`, and the calls of [`Vm`](crate::vm::Vm) |
 //! | `regions` | `Regions`: an iterator over the used parts of the address space, upwards |
 //! | `wait` | `wait`, `wake_one`, `wake_all`, `pause`, `nap` |
 //! | `thread` | `id`, `block`, `watch_exit` |
@@ -18,7 +18,16 @@
 //! | `environment` | `read` |
 //! | `errno` | `get`, `set` |
 
+use core::ptr::NonNull;
+
+use crate::vm::{Extent, VmError};
+
 pub mod region;
+
+/// Moves the committed pages of the reservation at the first address to the new one at the second,
+/// with nothing committed, which is at least as large, and gives what is left of the old one back. A
+/// failure gives the new one back instead. Both are whole host pages, and nobody uses them.
+pub type Mover = unsafe fn(NonNull<u8>, Extent, NonNull<u8>, Extent) -> Result<(), VmError>;
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -106,6 +106,15 @@ pub struct RangeInfo {
     pub protection: Protection,
 }
 
+/// How large a reservation is, and how much of it is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Its size in bytes.
+    pub size: usize,
+    /// Bytes from its start on that are committed.
+    pub committed: usize,
+}
+
 /// A source of virtual memory.
 ///
 /// The conditions of the [module](self) hold for every call.
@@ -222,6 +231,34 @@ pub unsafe trait Vm: Sync {
         }
         // SAFETY: the caller's promises 1 and 2.
         unsafe { self.release(base, size) }
+    }
+
+    /// Replaces the reservation at `base`, as large as `old` says, by one elsewhere, as large as `new`
+    /// says and inside `window` if there is one, whose pages hold what they held: they move, and no
+    /// byte is copied. What is committed besides reads as zero. Returns where the new one is.
+    ///
+    /// # Errors
+    ///
+    /// [`VmError::Unsupported`] if the system can not, which is what a source says that knows no
+    /// better: its caller copies. Those of [`reserve_and_commit`](Self::reserve_and_commit).
+    ///
+    /// # Safety
+    ///
+    /// 1. `base` and the size are those of one live reservation of this source, of which just the
+    ///    first `old.committed` bytes, one at least, are committed, all with `protection`, which
+    ///    allows stores.
+    /// 2. Nobody uses the range meanwhile, nor the old addresses afterwards.
+    /// 3. Neither number of `new` is less than that of `old`.
+    unsafe fn relocate(
+        &self,
+        base: NonNull<u8>,
+        old: Extent,
+        new: Extent,
+        protection: Protection,
+        window: Option<Window>,
+    ) -> Result<NonNull<u8>, VmError> {
+        let _ = (base, old, new, protection, window);
+        Err(VmError::Unsupported)
     }
 
     /// Makes `size` bytes from `at`, which are committed, read as zero, in the way that is quickest:

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rtl_platform::os::OS_VM;
 pub use rtl_platform::sim::{Call, Repeat};
-use rtl_platform::vm::{Protection, RangeInfo, Vm, VmError, Window};
+use rtl_platform::vm::{Extent, Protection, RangeInfo, Vm, VmError, Window};
 
 /// Which call is refused.
 #[derive(Clone, Copy, Debug)]
@@ -187,6 +187,28 @@ unsafe impl Vm for WatchedVm {
         let known = books.live.remove(&(base.as_ptr() as usize));
         assert_eq!(known, Some(size), "released what was not reserved so");
         Ok(())
+    }
+
+    unsafe fn relocate(
+        &self,
+        base: NonNull<u8>,
+        old: Extent,
+        new: Extent,
+        protection: Protection,
+        window: Option<Window>,
+    ) -> Result<NonNull<u8>, VmError> {
+        self.ask(Call::Relocate)?;
+        let mut books = self.books();
+        if new.size >= books.too_large {
+            self.refused.fetch_add(1, SeqCst);
+            return Err(VmError::OutOfMemory);
+        }
+        // SAFETY: the caller's promises.
+        let to = unsafe { self.inner.relocate(base, old, new, protection, window) }?;
+        let known = books.live.remove(&(base.as_ptr() as usize));
+        assert_eq!(known, Some(old.size), "moved what was not reserved so");
+        books.live.insert(to.as_ptr() as usize, new.size);
+        Ok(to)
     }
 
     unsafe fn protect(

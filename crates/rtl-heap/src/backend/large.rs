@@ -6,7 +6,7 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use rtl_platform::vm::Protection;
+use rtl_platform::vm::{Extent, Protection};
 
 use crate::backend::segment::discard;
 use crate::backend::warm;
@@ -19,7 +19,8 @@ use crate::regions::{self, Region, RegionKind};
 use crate::units::{PAGE, round_up};
 
 /// A large block of `size` bytes, zeroed by the system, at a multiple of `alignment` if that is
-/// more than what large blocks have anyway.
+/// more than what large blocks have anyway. The first `overwritten` bytes may hold anything: the
+/// caller is about to write them.
 ///
 /// # Errors
 /// No memory; nothing was changed.
@@ -31,7 +32,7 @@ pub unsafe fn allocate(
     state: &mut State,
     flags: HeapFlags,
     size: usize,
-    alignment: usize,
+    (alignment, overwritten): (usize, usize),
 ) -> Result<NonNull<Region>, Refusal> {
     let settings = &heap.settings;
     // Wherever the base comes to lie, the first multiple of this behind it is this near.
@@ -48,8 +49,13 @@ pub unsafe fn allocate(
     }
     let (base, user, committed) = if lead <= PAGE {
         let committed = reserve - PAGE;
+        let dirty = if overwritten == 0 {
+            0
+        } else {
+            lead + overwritten
+        };
         // SAFETY: (1).
-        let base = match unsafe { take_kept(heap, state, reserve) } {
+        let base = match unsafe { take_kept(heap, state, reserve, dirty) } {
             Some(base) => base,
             // SAFETY: (1).
             None => unsafe { map(heap, state, reserve, committed) }?,
@@ -120,11 +126,17 @@ unsafe fn map(
         .map_err(|_| Refusal::NoMemory)
 }
 
-/// A kept reservation of `size` bytes, all but its last page committed and zero.
+/// A kept reservation of `size` bytes, all but its last page committed, and zero but for the first
+/// `overwritten` bytes.
 ///
 /// # Safety
 /// 1. The heap's lock is held and `state` is its state.
-unsafe fn take_kept(heap: &Heap, state: &mut State, size: usize) -> Option<NonNull<u8>> {
+unsafe fn take_kept(
+    heap: &Heap,
+    state: &mut State,
+    size: usize,
+    overwritten: usize,
+) -> Option<NonNull<u8>> {
     let kept = state.kept_large.pop(size)?;
     warm::let_go(size);
     let (settings, committed) = (&heap.settings, size - PAGE);
@@ -135,8 +147,18 @@ unsafe fn take_kept(heap: &Heap, state: &mut State, size: usize) -> Option<NonNu
         let _ = unsafe { settings.vm.release(base, size) };
         return None;
     }
-    // SAFETY: just committed, writable, and nobody's.
-    unsafe { settings.vm.clear(base, committed) };
+    let overwritten = overwritten.min(committed);
+    let kept = overwritten
+        .next_multiple_of(settings.vm.host_page_size())
+        .min(committed);
+    // SAFETY: just committed, writable, and nobody's; `overwritten` is at most `kept`, which is at
+    // most `committed`.
+    unsafe {
+        base.add(overwritten).write_bytes(0, kept - overwritten);
+        if kept != committed {
+            settings.vm.clear(base.add(kept), committed - kept);
+        }
+    }
     Some(base)
 }
 
@@ -250,11 +272,84 @@ pub unsafe fn resize(heap: &Heap, state: &mut State, region: NonNull<Region>, si
             && let Some(at) = NonNull::new(end as *mut u8)
         {
             // A system that refuses keeps the pages; they count as gone.
-            let _ = heap.settings.vm.decommit(at, old_end - end);
+            let refused = heap.settings.vm.decommit(at, old_end - end).is_err();
+            (*record).left_pages |= refused;
             (*record).committed -= old_end - end;
             state.accounting.committed -= old_end - end;
         }
         (*record).requested = size;
     }
     true
+}
+
+/// Moves a large block to a larger reservation, by its pages, where the system can; returns the new
+/// record, in place of the old one. `None`, and no change, when its bytes are to be copied.
+///
+/// # Safety
+/// 1. As for [`release`], but the block stays in use, at another address.
+pub unsafe fn relocate(
+    heap: &Heap,
+    state: &mut State,
+    region: NonNull<Region>,
+    size: usize,
+) -> Option<NonNull<Region>> {
+    let settings = &heap.settings;
+    // SAFETY: (1).
+    let record = unsafe { region.as_ref() };
+    let committed = round_up(LARGE_HEADER_BYTES.checked_add(size)?, PAGE)?;
+    let new = Extent {
+        size: committed.checked_add(PAGE)?,
+        committed,
+    };
+    let old = Extent {
+        size: record.size,
+        committed: record.committed,
+    };
+    // An aligned block starts somewhere inside its reservation, and what lies before is reserved.
+    if record.user != record.base + LARGE_HEADER_BYTES
+        || record.left_pages
+        || size > settings.maximum_allocation_size
+        || new.committed < old.committed
+        || new.size < old.size
+        || !state.accounting.may_commit(new.committed - old.committed)
+    {
+        return None;
+    }
+    let base = NonNull::new(record.base as *mut u8)?;
+    let moved = Region::create(RegionKind::Large, record.base, new.size)?;
+    // The old addresses may be another thread's as soon as the pages are gone, so nobody may find
+    // the block there any more.
+    // SAFETY: (1).
+    unsafe { regions::withdraw(region) };
+    let (protection, window) = (settings.protection, settings.window);
+    // SAFETY: (1): the reservation's committed pages are those up to the block's end, and nothing
+    // of `new` is less.
+    match unsafe { settings.vm.relocate(base, old, new, protection, window) } {
+        Ok(to) => {
+            // SAFETY: (1); the new record is nobody else's yet.
+            unsafe {
+                Region::take_place(moved, record, to.as_ptr() as usize);
+                (*moved.as_ptr()).committed = new.committed;
+                (*moved.as_ptr()).user = to.as_ptr() as usize + LARGE_HEADER_BYTES;
+                (*moved.as_ptr()).requested = size;
+                state.large.remove(region);
+                Region::destroy(region);
+                regions::publish(moved);
+                state.large.append(moved);
+            }
+            state.accounting.reserved -= old.size;
+            state.accounting.committed -= old.committed;
+            state.accounting.add_reserved(new.size);
+            state.accounting.add_committed(new.committed);
+            Some(moved)
+        }
+        Err(_) => {
+            // SAFETY: (1): the block is where it was; nobody has seen the new record.
+            unsafe {
+                regions::publish(region);
+                Region::destroy(moved);
+            }
+            None
+        }
+    }
 }

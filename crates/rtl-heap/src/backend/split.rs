@@ -27,6 +27,9 @@ pub struct Request {
     pub flags: EntryFlags,
     /// Alignment of the user's bytes, a power of two, at least a granule.
     pub alignment: usize,
+    /// The block takes the place of a smaller one. What has grown grows again, so it had better lie
+    /// where there is much room behind it.
+    pub grows: bool,
 }
 
 /// The report of a damaged link.
@@ -59,8 +62,15 @@ pub unsafe fn allocate(heap: &Heap, state: &mut State, request: Request) -> Resu
         let sum = request.size.0.checked_add(more.0 + Granules::MIN_BLOCK.0);
         Granules(sum.ok_or(Refusal::NoMemory)?)
     };
-    // SAFETY: (1).
-    let free = unsafe { find(heap, state, room) }?;
+    let free = if request.grows
+        && let Some(address) = state.free.among_largest(room)
+    {
+        // SAFETY: (1).
+        unsafe { free_block(heap, address) }
+    } else {
+        // SAFETY: (1).
+        unsafe { find(heap, state, room) }
+    }?;
     // SAFETY: (1).
     let carved = unsafe { carve(heap, state, &free, request) };
     if carved.is_err() && free.entry.is_last() {

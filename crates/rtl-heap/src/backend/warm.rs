@@ -20,7 +20,7 @@ use crate::units::PAGE;
 const MOST_IN_PROCESS: usize = 24 << 20;
 /// Most bytes kept in a heap, and what any heap may keep. Our choice.
 const MOST_IN_HEAP: usize = 16 << 20;
-const LEAST_IN_HEAP: usize = 1 << 20;
+const LEAST_IN_HEAP: usize = 2 << 20;
 
 /// Bytes kept in all heaps. Relaxed all along: a bound, not a book.
 static IN_PROCESS: AtomicUsize = AtomicUsize::new(0);

@@ -67,6 +67,7 @@ unsafe fn carve_slab(
         .or_else(|| Slab::create(heap.handle, slot_size, bytes as u32, index))?;
     // With its header the block fills whole pages, so slabs lie page to page.
     let request = Request {
+        grows: false,
         size: Granules::exactly(bytes)?,
         requested: bytes - GRANULE,
         flags: EntryFlags::empty(),

@@ -28,6 +28,26 @@ pub unsafe fn allocate(
     size: usize,
     alignment: usize,
 ) -> Result<NonNull<u8>, Refusal> {
+    // SAFETY: (1).
+    unsafe { allocate_instead(heap, state, flags, size, (alignment, None)) }
+}
+
+/// [`allocate`], if there is an `old_size`, in the place of a block of so many bytes that is to be
+/// copied: so nothing is done to what as many bytes of a large block hold.
+///
+/// # Errors
+/// As there.
+///
+/// # Safety
+/// 1. As there.
+#[inline]
+pub unsafe fn allocate_instead(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    size: usize,
+    (alignment, old_size): (usize, Option<usize>),
+) -> Result<NonNull<u8>, Refusal> {
     if size > heap.settings.maximum_allocation_size {
         return Err(Refusal::NoMemory);
     }
@@ -35,14 +55,16 @@ pub unsafe fn allocate(
     let Some(block_size) =
         extras::block_size(heap, flags, size).filter(|block| fits(*block, alignment, threshold))
     else {
+        let place = (alignment, old_size.unwrap_or(0).min(size));
         // SAFETY: (1).
-        return unsafe { allocate_large(heap, state, flags, size, alignment) };
+        return unsafe { allocate_large(heap, state, flags, size, place) };
     };
     let request = Request {
         size: block_size,
         requested: size,
         flags: extras::entry_flags(flags),
         alignment,
+        grows: old_size.is_some_and(|old| old < size),
     };
     // SAFETY: (1).
     let block = unsafe { split::allocate(heap, state, request) }?;
@@ -69,6 +91,8 @@ fn fits(block: Granules, alignment: usize, threshold: Granules) -> bool {
         && (alignment <= GRANULE || alignment / GRANULE + block.0 as usize <= threshold.0 as usize)
 }
 
+/// `place`: the alignment, and how many bytes are overwritten.
+///
 /// # Safety
 /// 1. As for [`allocate`].
 #[cold]
@@ -77,13 +101,13 @@ unsafe fn allocate_large(
     state: &mut State,
     flags: HeapFlags,
     size: usize,
-    alignment: usize,
+    place: (usize, usize),
 ) -> Result<NonNull<u8>, Refusal> {
     if !heap.settings.flags.contains(HeapFlags::GROWABLE) {
         return Err(Refusal::NoMemory);
     }
-    // SAFETY: (1). Its pages are fresh from the system, so they read zero.
-    let region = unsafe { large::allocate(heap, state, flags, size, alignment) }?;
+    // SAFETY: (1). Its pages read zero, but for what is overwritten.
+    let region = unsafe { large::allocate(heap, state, flags, size, place) }?;
     state.accounting.add_live(size);
     // SAFETY: (1).
     NonNull::new(unsafe { region.as_ref() }.user as *mut u8).ok_or(Refusal::NoMemory)

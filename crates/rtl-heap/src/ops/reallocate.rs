@@ -58,12 +58,19 @@ pub unsafe fn reallocate(
     if flags.contains(HeapFlags::REALLOC_IN_PLACE_ONLY) {
         return Err(Refusal::NoMemory);
     }
+    if let Located::Large(region) = located
+        // SAFETY: (1).
+        && let Some(user) = unsafe { move_pages(heap, state, flags, region, size) }
+    {
+        return Ok(user);
+    }
     let plain = flags.difference(
         HeapFlags::ZERO_MEMORY | HeapFlags::SETTABLE_USER_VALUE | HeapFlags::SETTABLE_USER_FLAGS,
     );
     // SAFETY: (1).
     unsafe {
-        let moved = allocate::allocate(heap, state, plain | kept_flags, size, GRANULE)?;
+        let place = (GRANULE, Some(old_size));
+        let moved = allocate::allocate_instead(heap, state, plain | kept_flags, size, place)?;
         moved
             .as_ptr()
             .copy_from_nonoverlapping(pointer as *const u8, old_size.min(size));
@@ -107,7 +114,9 @@ pub unsafe fn move_slot(
             let mut guard = heap.enter(flags);
             let (heap, state) = guard.parts();
             // SAFETY: the guard holds the lock.
-            unsafe { allocate::allocate(heap, state, plain, size, GRANULE) }
+            unsafe {
+                allocate::allocate_instead(heap, state, plain, size, (GRANULE, Some(old_size)))
+            }
         },
         Ok,
     );
@@ -124,6 +133,35 @@ pub unsafe fn move_slot(
             _ => Ok(moved),
         }
     }))
+}
+
+/// Moves a large block that has not grown in place, by its pages. `None`, and no change, when its
+/// bytes are to be copied.
+///
+/// # Safety
+/// 1. As for [`reallocate`].
+unsafe fn move_pages(
+    heap: &Heap,
+    state: &mut State,
+    flags: HeapFlags,
+    region: NonNull<Region>,
+    size: usize,
+) -> Option<NonNull<u8>> {
+    // SAFETY: (1).
+    let (old_size, old_room) = unsafe {
+        let record = region.as_ref();
+        let end = record.base + record.committed;
+        (record.requested, end.saturating_sub(record.user))
+    };
+    // SAFETY: (1).
+    let moved = unsafe { large::relocate(heap, state, region, size) }?;
+    state.accounting.resize_live(old_size, size);
+    // SAFETY: (1): the block has `size` bytes now, and the pages that are new read zero.
+    unsafe {
+        let user = moved.as_ref().user as *mut u8;
+        zero_growth(user, flags, old_size, size.min(old_room));
+        NonNull::new(user)
+    }
 }
 
 /// # Safety

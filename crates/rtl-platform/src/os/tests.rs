@@ -367,3 +367,58 @@ fn threads_reserve_at_once() {
         thread.join().unwrap();
     }
 }
+
+#[test]
+fn pages_move_to_a_larger_reservation_again_and_again() {
+    let extent = |pages: usize| Extent {
+        size: (pages + 16) * PAGE_SIZE,
+        committed: pages * PAGE_SIZE,
+    };
+    let mut old = extent(16);
+    let mut one = Reservation::new(old.size);
+    one.commit(0, old.committed, Protection::ReadWrite);
+    one.fill(0, old.committed, 1);
+    for (value, pages) in (2..).zip([32, 33, 48, 1024, 1024]) {
+        let new = extent(pages);
+        // SAFETY: a whole reservation, of which just so much is committed, and nobody uses it.
+        let moved = unsafe { OS_VM.relocate(one.base, old, new, Protection::ReadWrite, None) };
+        let base = match moved {
+            Ok(base) => base,
+            Err(error) => {
+                assert_eq!(error, VmError::Unsupported);
+                assert!(one.hold(0, old.committed, 1));
+                return;
+            }
+        };
+        core::mem::forget(one);
+        one = Reservation {
+            base,
+            size: new.size,
+        };
+        assert_eq!(one.address() % ALLOCATION_GRANULARITY, 0);
+        assert!(one.hold(0, old.committed, value - 1), "the contents move");
+        let more = new.committed - old.committed;
+        assert!(one.hold(old.committed, more, 0), "the rest is zero");
+        one.fill(0, new.committed, value);
+        old = new;
+    }
+}
+
+#[test]
+fn a_move_without_room_changes_nothing() {
+    let old = Extent {
+        size: MIB,
+        committed: PAGE_SIZE,
+    };
+    let new = Extent {
+        size: floor_page(isize::MAX as usize),
+        ..old
+    };
+    let one = Reservation::new(old.size);
+    one.commit(0, old.committed, Protection::ReadWrite);
+    one.fill(0, old.committed, 1);
+    // SAFETY: a whole reservation, of which just so much is committed, and nobody uses it.
+    let moved = unsafe { OS_VM.relocate(one.base, old, new, Protection::ReadWrite, None) };
+    assert!(moved.is_err());
+    assert!(one.hold(0, old.committed, 1));
+}

@@ -19,6 +19,8 @@ pub enum Call {
     Protect,
     /// [`Vm::query`](crate::vm::Vm::query).
     Query,
+    /// [`Vm::relocate`](crate::vm::Vm::relocate).
+    Relocate,
 }
 
 /// How often a failure happens.
@@ -30,7 +32,7 @@ pub enum Repeat {
     Forever,
 }
 
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 
 /// A countdown to failure.
 #[derive(Debug)]

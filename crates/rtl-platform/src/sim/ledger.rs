@@ -8,7 +8,7 @@
 use core::ptr::NonNull;
 
 use crate::pages::{ALLOCATION_GRANULARITY, PAGE_SIZE, Span, ceiling, floor};
-use crate::vm::{PageState, Protection, RangeInfo, Window};
+use crate::vm::{Extent, PageState, Protection, RangeInfo, Window};
 
 /// What every byte of a reserved page holds that no memory stands behind.
 pub const POISON: u8 = 0xd7;
@@ -259,6 +259,39 @@ impl Ledger {
             self.check_page(number);
         }
         self.account()[numbers].fill(Page::FREE);
+    }
+
+    /// Moves a reservation, with what its committed pages hold; `None` where there is no room.
+    pub fn relocate(
+        &mut self,
+        (range, old): (Span, Extent),
+        new: Extent,
+        protection: Protection,
+        (window, host_page): (Option<Window>, usize),
+    ) -> Option<NonNull<u8>> {
+        self.check_head(range, old.committed);
+        let from = self.numbers("relocate", Span::new(range.start, old.committed));
+        let writable =
+            |page: &Page| page.state() == PageState::Committed && page.protection().is_writable();
+        assert!(
+            self.account()[from.clone()].iter().all(writable),
+            "relocate: {range:x?} is not committed and writable as said"
+        );
+        let to = self.reserve(new.size, window)?;
+        let start = to.as_ptr().addr();
+        self.commit(Span::new(start, new.committed), protection, host_page);
+        let first = (start - self.span().start) / PAGE_SIZE;
+        for (nth, number) in from.enumerate() {
+            let source = self.memory(number).as_ptr();
+            // SAFETY: two different pages of the arena, of reservations that nobody uses meanwhile.
+            unsafe {
+                self.memory(first + nth)
+                    .as_mut_ptr()
+                    .copy_from_nonoverlapping(source, PAGE_SIZE)
+            };
+        }
+        self.release(range);
+        Some(to)
     }
 
     /// Insists that the pages of a reservation behind its first `committed` bytes are not

@@ -325,3 +325,40 @@ fn a_release_that_hides_committed_pages_is_noticed() {
     release(2 * PAGE_SIZE).unwrap();
     assert_eq!(world.vm.reserved(), 0);
 }
+
+#[test]
+fn a_move_takes_contents_along_and_leaves_nothing_behind() {
+    for host_page in SIZES {
+        let world = World::new(host_page);
+        let base = world.reserve(MIB / 2);
+        world.commit(base, 3 * PAGE_SIZE).unwrap();
+        fill(base, 3 * PAGE_SIZE, 7);
+        let old = Extent {
+            size: MIB / 2,
+            committed: 3 * PAGE_SIZE,
+        };
+        let new = Extent {
+            size: MIB,
+            committed: 5 * PAGE_SIZE,
+        };
+        let relocate = || {
+            // SAFETY: a whole reservation, as large as said, and nobody uses it.
+            unsafe {
+                world
+                    .vm
+                    .relocate(base, old, new, Protection::ReadWrite, None)
+            }
+        };
+        world.vm.fail(Call::Relocate, 1, Repeat::Once);
+        assert_eq!(relocate(), Err(VmError::OutOfMemory));
+        assert!(holds(base, 3 * PAGE_SIZE, 7));
+        let to = relocate().unwrap();
+        assert!(holds(to, 3 * PAGE_SIZE, 7));
+        assert!(holds(after(to, 3 * PAGE_SIZE), 2 * PAGE_SIZE, 0));
+        assert_eq!(world.vm.reservations(), 1);
+        assert_eq!(world.vm.reserved(), MIB);
+        assert_eq!(world.vm.committed(), 5 * PAGE_SIZE);
+        world.release(to, MIB).unwrap();
+        world.vm.check();
+    }
+}

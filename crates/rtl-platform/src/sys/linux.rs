@@ -3,6 +3,7 @@
 pub mod barrier;
 pub mod maps;
 pub mod memory;
+mod moving;
 pub mod random;
 pub mod stack;
 pub mod thread;

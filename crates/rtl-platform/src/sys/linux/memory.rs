@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::pages::floor;
+pub use crate::sys::linux::moving::mover;
 use crate::sys::posix::errno;
 pub use crate::sys::posix::mapping::{commit, decommit, host_page_size, protect};
 pub use crate::sys::posix::placement::{release, release_head, reserve, reserve_at, reserve_ready};

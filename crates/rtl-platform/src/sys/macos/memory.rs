@@ -2,6 +2,7 @@
 
 use core::ptr::NonNull;
 
+use crate::sys::Mover;
 pub use crate::sys::posix::mapping::{commit, decommit, host_page_size, protect};
 pub use crate::sys::posix::placement::{release, release_head, reserve, reserve_at, reserve_ready};
 pub use crate::sys::posix::survey::query;
@@ -53,4 +54,9 @@ pub unsafe fn set_apart(_at: NonNull<u8>, _size: usize) {}
 pub unsafe fn clear(at: NonNull<u8>, size: usize) {
     // SAFETY: the caller's promise.
     unsafe { at.write_bytes(0, size) };
+}
+
+/// What moves reservations: nothing here.
+pub const fn mover() -> Option<Mover> {
+    None
 }

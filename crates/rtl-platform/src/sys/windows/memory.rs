@@ -14,6 +14,7 @@ use windows_sys::Win32::System::Memory::{
 use super::last_error::kept;
 use super::regions;
 use crate::pages::PAGE_SIZE;
+use crate::sys::Mover;
 use crate::vm::{Protection, RangeInfo, VmError};
 
 /// The size of the host's pages in bytes: 4096 on x86, x64 and ARM64.
@@ -160,4 +161,9 @@ fn done(call: impl FnOnce() -> i32) -> Result<(), VmError> {
 pub unsafe fn clear(at: NonNull<u8>, size: usize) {
     // SAFETY: the caller's promise.
     unsafe { at.write_bytes(0, size) };
+}
+
+/// What moves reservations: nothing here.
+pub const fn mover() -> Option<Mover> {
+    None
 }
