@@ -51,6 +51,8 @@ struct Slab {
     entry: AtomicU8,
     owner: Owner,
     lanes: [Claimant; 3],
+    /// The first so many of them are not gone.
+    live: usize,
     free: Mutex<u32>,
     lanes_lock: Mutex<()>,
     passed_on: Mutex<bool>,
@@ -58,9 +60,14 @@ struct Slab {
 
 impl Slab {
     fn new() -> Arc<Slab> {
+        Slab::with_live_lanes(3)
+    }
+
+    fn with_live_lanes(live: usize) -> Arc<Slab> {
         Arc::new(Slab {
             entry: AtomicU8::new(0),
             owner: Owner::shared(),
+            live,
             lanes: [0, 1, 2].map(|lane| Claimant::named(FIRST_NAME + lane * NAME_STEP)),
             free: Mutex::new(1),
             lanes_lock: Mutex::new(()),
@@ -98,7 +105,8 @@ impl Slab {
                 return self.side().take_back(false);
             }
             let _lock = self.lanes_lock.lock().unwrap();
-            self.owner.share(false, self.lanes.iter());
+            let live = self.lanes.iter().take(self.live);
+            self.owner.share(false, live, Some(&self.lanes[lane]));
         }
     }
 
@@ -159,11 +167,26 @@ fn of_frees_of_a_shared_slab_exactly_one_takes_the_slot_back() {
     });
 }
 
-/// The slab's lane is gone, and another one adopts it while a third thread frees.
+/// The slab's lane is gone, and two others are about to adopt it.
+#[test]
+fn of_frees_of_a_slab_whose_lane_is_gone_exactly_one_takes_the_slot_back() {
+    loom::model(|| {
+        let slab = Slab::with_live_lanes(2);
+        assert!(slab.allocate(2));
+        let other = {
+            let slab = Arc::clone(&slab);
+            thread::spawn(move || slab.free(1))
+        };
+        let mine = slab.free(0);
+        assert!(mine ^ other.join().unwrap());
+    });
+}
+
+/// Its lane left it, and another one takes from it while a third frees.
 #[test]
 fn of_frees_of_a_slab_that_was_left_exactly_one_takes_the_slot_back() {
     loom::model(|| {
-        let slab = Slab::new();
+        let slab = Slab::with_live_lanes(2);
         assert!(slab.allocate(2));
         slab.owner.leave();
         let other = {

@@ -5,7 +5,7 @@
 //! a store, and says meanwhile that it is inside. Another thread that wants to take one back first has
 //! the slab shared: it says so, makes sure that everybody sees it or is seen inside, and waits until
 //! the lane's thread is outside. In a shared slab slots are taken back with an atomic exchange, by
-//! everybody.
+//! everybody. A slab whose lane is gone is adopted by the lane that next takes from it or back to it.
 //!
 //! So what is allocated and freed by one thread costs no atomic instruction, and what wanders between
 //! threads costs one, and a barrier on every processor once for a slab.
@@ -17,7 +17,7 @@ use crate::sync::{AtomicBool, AtomicU32, Ordering, heavy_barrier, light_barrier,
 
 /// The slab is everybody's.
 const SHARED: u32 = 1;
-/// It is about to be.
+/// It is about to be: its lane may not have seen it yet.
 const CHANGING: u32 = 2;
 /// It belonged to a lane that is gone, and waits for another.
 const LEFT: u32 = 3;
@@ -127,35 +127,46 @@ impl Owner {
         self.0.load(Ordering::Acquire) == SHARED
     }
 
-    /// Has the slab, whose entries are `wide` or not, shared. `lanes` are all lanes that it may belong to.
-    /// One thread at a time may do this, while no lane goes. False if it was shared already.
+    /// Has a slab, whose entries are `wide` or not, shared, or adopted by `adopter` if its lane is gone.
+    /// `lanes` are all lanes that it may belong to. One thread at a time may do this, while no lane goes.
+    /// True if a lane lost it.
     #[cold]
-    pub fn share<'a>(&self, wide: bool, lanes: impl Iterator<Item = &'a Claimant> + Clone) -> bool {
-        let mut was_own = false;
+    pub fn share<'a>(
+        &self,
+        wide: bool,
+        lanes: impl Iterator<Item = &'a Claimant> + Clone,
+        adopter: Option<&Claimant>,
+    ) -> bool {
         loop {
             let name = self.0.load(Ordering::Relaxed);
             if name == SHARED {
-                return was_own;
+                return false;
             }
-            if name == LEFT {
-                // Nobody takes slots of it back. It may be adopted at this moment.
-                let _ = self
-                    .0
-                    .compare_exchange(LEFT, SHARED, Ordering::Release, Ordering::Relaxed);
+            let Some(lane) = lanes.clone().find(|lane| lane.name(wide) == name) else {
+                // Nobody takes slots of it back. Another lane may adopt it at this moment, or take it
+                // when its last slot became free.
+                let heir = adopter.filter(|lane| lane.name != 0);
+                let heir = heir.map_or(SHARED, |lane| lane.name(wide));
+                let heired =
+                    self.0
+                        .compare_exchange(name, heir, Ordering::Release, Ordering::Relaxed);
+                if heired.is_ok() {
+                    return false;
+                }
                 continue;
-            }
-            was_own = true;
+            };
             // Whoever comes from here on, and whoever sees it although he came before, does not take a
             // slot back; whoever does not see it is seen inside.
             self.0.store(CHANGING, Ordering::Relaxed);
             heavy_barrier();
-            if let Some(lane) = lanes.clone().find(|lane| lane.name(wide) == name) {
-                lane.wait_until_outside();
-            }
+            lane.wait_until_outside();
             // Unless the last slot became free meanwhile and another lane took the slab.
-            let _ = self
-                .0
-                .compare_exchange(CHANGING, SHARED, Ordering::Release, Ordering::Relaxed);
+            let shared =
+                self.0
+                    .compare_exchange(CHANGING, SHARED, Ordering::Release, Ordering::Relaxed);
+            if shared.is_ok() {
+                return true;
+            }
         }
     }
 }
@@ -174,8 +185,8 @@ mod tests {
             assert_eq!(owner.while_own(&lane, wide, || 7), Some(7));
             assert_eq!(owner.while_own(&lane, !wide, || 7), None);
             assert_eq!(owner.while_own(&other, wide, || 7), None);
-            assert!(owner.share(wide, [&other, &lane].into_iter()));
-            assert!(owner.is_shared() && !owner.share(wide, [&lane].into_iter()));
+            assert!(owner.share(wide, [&other, &lane].into_iter(), Some(&other)));
+            assert!(owner.is_shared() && !owner.share(wide, [&lane].into_iter(), None));
             assert_eq!(owner.while_own(&lane, wide, || 7), None);
         }
     }
@@ -186,10 +197,10 @@ mod tests {
         let owner = Owner::shared();
         owner.set(Some(&lane), false);
         lane.inside.store(true, Ordering::Relaxed);
-        assert!(owner.share(false, [].into_iter()));
+        assert!(!owner.share(false, [].into_iter(), None) && owner.is_shared());
         owner.set(Some(&lane), false);
         lane.leave_behind();
-        assert!(owner.share(false, [&lane].into_iter()));
+        assert!(owner.share(false, [&lane].into_iter(), None));
     }
 
     #[test]
@@ -201,7 +212,10 @@ mod tests {
         assert!(owner.adopt(&lane, false) && owner.is(&lane, false));
         assert!(!owner.adopt(&lane, false));
         owner.leave();
-        assert!(!owner.share(false, [].into_iter()) && owner.is_shared());
+        assert!(!owner.share(false, [].into_iter(), None) && owner.is_shared());
+        let heir = Claimant::named(FIRST_NAME + NAME_STEP);
+        owner.set(Some(&lane), false);
+        assert!(!owner.share(false, [&heir].into_iter(), Some(&heir)) && owner.is(&heir, false));
     }
 
     #[test]

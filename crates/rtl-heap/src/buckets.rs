@@ -195,6 +195,11 @@ pub struct Frontend {
 unsafe impl Sync for Frontend {}
 
 impl Frontend {
+    /// Number of its lanes.
+    pub fn lanes(&self) -> u32 {
+        self.lanes_count.load(Ordering::Relaxed)
+    }
+
     /// The number of the bucket for blocks of `size` and its slots' size, if the front end serves it.
     #[inline]
     pub fn active(&self, size: Granules) -> Option<(u32, Granules)> {

@@ -121,8 +121,14 @@ pub unsafe fn free(piece: NonNull<u8>, bytes: usize) {
     POOL.lock.leave();
 }
 
+/// Cache lines that one thread's piece may share with another's are no good to either: where a piece is a
+/// multiple of one, or of the two that processors fetch together, it starts at one.
+const LINES: usize = 128;
+
 fn cut(state: &mut State, bytes: usize) -> Option<usize> {
-    if state.end - state.at < bytes {
+    let alignment = LINES.min(1 << bytes.trailing_zeros());
+    let aligned = state.at.next_multiple_of(alignment);
+    if state.end.saturating_sub(aligned) < bytes {
         let size = state.next_chunk;
         let chunk = system_vm()?
             .reserve_and_commit(size, size, Protection::ReadWrite, None)
@@ -132,8 +138,8 @@ fn cut(state: &mut State, bytes: usize) -> Option<usize> {
         state.end = state.at + size;
         state.next_chunk = (2 * size).min(LARGEST_CHUNK);
     }
-    let piece = state.at;
-    state.at += bytes;
+    let piece = state.at.next_multiple_of(alignment);
+    state.at = piece + bytes;
     Some(piece)
 }
 
@@ -159,6 +165,22 @@ mod tests {
             assert!(class == 0 || class_bytes(class - 1) < bytes);
         }
         assert_eq!(class_of(LARGEST_CLASS), CLASSES - 1);
+    }
+
+    #[test]
+    fn pieces_of_whole_cache_lines_start_at_one() {
+        for bytes in [96, 64, 96, 2500, 96, 200, 130] {
+            let piece = allocate(bytes).unwrap();
+            let class = class_bytes(class_of(bytes));
+            assert!(
+                piece
+                    .addr()
+                    .get()
+                    .is_multiple_of(LINES.min(1 << class.trailing_zeros()))
+            );
+            // SAFETY: (1).
+            unsafe { free(piece, bytes) };
+        }
     }
 
     #[test]

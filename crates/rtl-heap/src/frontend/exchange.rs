@@ -27,7 +27,7 @@ const BYTES_PER_PLACE: usize = 1024;
 const LOOKED_AT: usize = 8;
 /// While a bucket has no more slabs with free slots than so many for each lane, a lane that goes on
 /// allocating gets slabs of its own.
-const SLABS_PER_LANE: u32 = 2;
+const SLABS_PER_LANE: u32 = 4;
 
 /// From whose slabs slots are taken.
 #[derive(Clone, Copy)]
@@ -91,7 +91,8 @@ pub unsafe fn take(
                 }
             }
         }
-        let slabs = state.slabs;
+        // As many as each lane has of them: a lane's first is small.
+        let slabs = state.slabs / front.lanes().max(1);
         bucket.lock.leave();
         if taken > 0 {
             return taken;
@@ -105,8 +106,8 @@ pub unsafe fn take(
     }
 }
 
-/// The slab to take from: one of the lane's own, which it may come to be at this moment, else an idle one, which becomes the lane's, else another
-/// one. `None` if there is none, or a new one shall be made.
+/// The slab to take from: one of the lane's own or that comes to be at this moment, else an idle one, which
+/// becomes the lane's, else another one. `None` if there is none, or a new one shall be made.
 ///
 /// # Safety
 /// 1. The bucket's lock is held and `state` is its state.
@@ -136,7 +137,7 @@ unsafe fn next_slab(
         unsafe { slab.as_ref() }.set_owner(owner);
         return Some(slab);
     }
-    let lanes = front.lanes_count.load(Ordering::Relaxed);
+    let lanes = front.lanes();
     let shall_be_made = matches!(from, From::Own(_))
         && !bucket.often_shared.load(Ordering::Relaxed)
         && state.partial_slabs <= lanes.saturating_mul(SLABS_PER_LANE);
@@ -178,15 +179,17 @@ pub fn leave_slabs(front: &Frontend, lane: &Lane) {
     }
 }
 
-/// Has a slab shared that belongs to a lane, not the calling thread's. It `counts` for whether the bucket's
-/// slabs are often shared.
+/// Has a slab shared that does not belong to the calling thread's `lane`, if it has one, or has it adopted.
+/// A newcomer does so for want of a slab of its own, which says nothing of later slabs.
 #[cold]
-pub fn share(front: &Frontend, slab: &Slab, counts: bool) {
-    let was_own = lane::while_still(|| {
+pub fn share(front: &Frontend, slab: &Slab, lane: Option<&Lane>) {
+    let was_lost = lane::while_still(|| {
         let claimants = lane::all(&front.lanes).map(|lane| &lane.claimant);
-        slab.owner.share(slab.is_wide(), claimants)
+        let adopter = lane.map(|lane| &lane.claimant);
+        slab.owner.share(slab.is_wide(), claimants, adopter)
     });
-    if was_own && counts {
+    let newcomer = lane.is_some_and(|lane| !goes_on(lane, slab.bucket));
+    if was_lost && !newcomer {
         let bucket = &front.buckets[slab.bucket as usize];
         bucket.lock.enter();
         // SAFETY: the lock is held.
@@ -201,7 +204,7 @@ pub fn share(front: &Frontend, slab: &Slab, counts: bool) {
 
 /// The lane has come back for more often enough to be worth slabs of its own: no newcomer, which takes what
 /// there is.
-pub fn goes_on(lane: &Lane, index: u32) -> bool {
+fn goes_on(lane: &Lane, index: u32) -> bool {
     let stack = lane.stack(index as usize);
     stack.is_some_and(|stack| stack.capacity() >= CAPACITY_TO_GO_ON)
 }
@@ -307,10 +310,12 @@ pub fn refill(
         return false;
     };
     let bucket = &front.buckets[index as usize];
+    let mut gave_back = false;
     if lane.keeps_foreign(index as usize) {
         lane.set_keeps_foreign(index as usize, false);
         if !bucket.often_shared.load(Ordering::Relaxed) {
             give_foreign_back(heap, front, lane, index, stack);
+            gave_back = true;
         }
     }
     let from = if goes_on(lane, index) {
@@ -323,7 +328,10 @@ pub fn refill(
     if had >= worth_turning(slot_size) {
         return true;
     }
-    grow(stack, slot_size);
+    // What it gave back says nothing of how many it needs.
+    if !gave_back || !goes_on(lane, index) {
+        grow(stack, slot_size);
+    }
     // Fewer of large slots, lest threads that come and go spread over more pages than they need.
     let most = (stack.capacity() * BYTES_PER_PLACE / slot_size.bytes()).max(1);
     let count = stack.capacity().min(most).saturating_sub(had);

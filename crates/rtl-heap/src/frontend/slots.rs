@@ -297,8 +297,7 @@ fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) -> Result<(), F
             }
             break busy.side.take_back(wide);
         }
-        let counts = lane.is_none_or(|lane| exchange::goes_on(lane, index));
-        exchange::share(front, record, counts);
+        exchange::share(front, record, lane);
     };
     if !taken_back {
         return Err(FailureKind::BlockNotBusy);
