@@ -97,8 +97,8 @@ impl Slab {
     /// From a caller into a lane. False for what is not busy.
     fn free(&self, lane: usize) -> bool {
         loop {
-            let own = || self.side().take_back_alone(false);
-            if let Some(taken_back) = self.owner.while_own(&self.lanes[lane], false, own) {
+            let own = |wide| self.side().take_back_alone(wide);
+            if let Some(taken_back) = self.owner.while_own(&self.lanes[lane], own) {
                 return taken_back;
             }
             if self.owner.is_shared() {

@@ -30,6 +30,10 @@ exports! { nt:
         Flags: ULONG,
         BaseAddress: PCVOID,
     ) -> BOOLEAN {
+        if nt::size_at_once(handle(HeapHandle), BaseAddress.cast()).is_some() {
+            // All that is to be known of a slot is out of band, and was just looked at.
+            return 1;
+        }
         let flags = HeapFlags::from_bits_retain(Flags);
         let block = (!BaseAddress.is_null()).then_some(BaseAddress.cast());
         let valid = match (HeapHandle.is_null(), block) {

@@ -192,10 +192,9 @@ pub(crate) fn allocate_first(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
 /// signature: it is jumped to.
 #[inline(never)]
 extern "system-unwind" fn allocate_kept(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
-    let (heap, flags) = (handle(heap), HeapFlags::from_bits_retain(flags));
-    match nt::allocate_kept(heap, flags, size) {
+    match nt::allocate_kept(handle(heap), HeapFlags::from_bits_retain(flags), size) {
         Some(block) => block.as_ptr().cast(),
-        None => allocate(heap, flags, size),
+        None => allocate_alone(heap, flags, size),
     }
 }
 

@@ -100,19 +100,17 @@ impl Owner {
         self.0.load(Ordering::Relaxed) == lane.name(wide)
     }
 
-    /// Calls `take_back` while the slab, whose entries are `wide`, stays this lane's, which is the calling
-    /// thread's; `None` if it is not. It must neither wait nor panic.
+    /// Calls `take_back` while the slab stays this lane's, which is the calling thread's, and tells it whether
+    /// the slab's entries are wide; `None` if it is not the lane's. It must neither wait nor panic.
     #[inline(always)]
-    pub fn while_own<R>(
-        &self,
-        lane: &Claimant,
-        wide: bool,
-        take_back: impl FnOnce() -> R,
-    ) -> Option<R> {
+    pub fn while_own<R>(&self, lane: &Claimant, take_back: impl Fn(bool) -> R) -> Option<R> {
         lane.inside.store(true, Ordering::Relaxed);
         light_barrier();
-        let result = if self.is(lane, wide) {
-            Some(take_back())
+        let owner = self.0.load(Ordering::Relaxed);
+        let result = if owner == lane.name(false) {
+            Some(take_back(false))
+        } else if owner == lane.name(true) {
+            Some(take_back(true))
         } else {
             None
         };
@@ -182,12 +180,12 @@ mod tests {
         let owner = Owner::shared();
         for wide in [false, true] {
             owner.set(Some(&lane), wide);
-            assert_eq!(owner.while_own(&lane, wide, || 7), Some(7));
-            assert_eq!(owner.while_own(&lane, !wide, || 7), None);
-            assert_eq!(owner.while_own(&other, wide, || 7), None);
+            assert_eq!(owner.while_own(&lane, |wide| wide), Some(wide));
+            assert!(owner.is(&lane, wide) && !owner.is(&lane, !wide));
+            assert_eq!(owner.while_own(&other, |wide| wide), None);
             assert!(owner.share(wide, [&other, &lane].into_iter(), Some(&other)));
             assert!(owner.is_shared() && !owner.share(wide, [&lane].into_iter(), None));
-            assert_eq!(owner.while_own(&lane, wide, || 7), None);
+            assert_eq!(owner.while_own(&lane, |wide| wide), None);
         }
     }
 
@@ -225,6 +223,6 @@ mod tests {
         assert!(owner.is_shared());
         owner.leave();
         assert!(!owner.adopt(&lane, false));
-        assert_eq!(owner.while_own(&lane, false, || 7), None);
+        assert_eq!(owner.while_own(&lane, |wide| wide), None);
     }
 }

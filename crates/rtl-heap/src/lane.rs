@@ -79,8 +79,9 @@ impl Lane {
         if index < FIRST_WIDE {
             return Some(self.narrow_stack(index));
         }
-        // SAFETY: the stacks live as long as the lane.
-        unsafe { self.wide.get().as_ref() }.map(|stacks| &stacks[index - FIRST_WIDE])
+        debug_assert!(index < COUNT);
+        // SAFETY: the stacks live as long as the lane, and wide buckets have these numbers.
+        unsafe { Some(self.wide.get().as_ref()?.get_unchecked(index - FIRST_WIDE)) }
     }
 
     /// The stack of a bucket, made if need be; `None` without memory.

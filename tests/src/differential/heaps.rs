@@ -163,7 +163,7 @@ impl Pair {
         if !both_gave(comparison, "HeapAlloc", seen) {
             return self.give_back(at);
         }
-        let aligned = at.map(|at| at as usize % crate::heap::G == 0);
+        let aligned = at.map(|at| (at as usize).is_multiple_of(crate::heap::G));
         comparison.of("HeapAlloc", "alignment", aligned[0], aligned[1]);
         if zero != 0 {
             // SAFETY: both heaps gave out `size` bytes.

@@ -1,6 +1,7 @@
 //! ThreadSanitizer.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -21,12 +22,11 @@ pub const GATE: Gate = Gate {
         let Some(runtime) = runtime(workspace)? else {
             return Verdict::skipped("needs a nightly toolchain, for the sanitizer's runtime");
         };
-        // The runtime stands before every library, or the C library's own symbols are taken first.
+        let linker = linker(workspace, &runtime)?;
         let flags = format!(
-            "-Zsanitizer=thread --cfg tsan -Zexternal-clangrt \
-             -Zpre-link-arg=-Wl,--whole-archive -Zpre-link-arg={} -Zpre-link-arg=-Wl,--no-whole-archive \
+            "-Zsanitizer=thread --cfg tsan -Zexternal-clangrt -Clinker={} \
              -Clink-arg=-Wl,--export-dynamic",
-            runtime.display()
+            linker.display()
         );
         build_std::command(workspace, BUILD_STD_CARGO)
             .args(["test", "-Zbuild-std", "--lib", "--tests", "--target", HOST])
@@ -39,6 +39,30 @@ pub const GATE: Gate = Gate {
         Ok(Verdict::Passed)
     },
 };
+
+/// A linker that links the runtime into programs. Libraries get it from the program that opens them: its
+/// thread-local storage is not made for them.
+fn linker(workspace: &Workspace, runtime: &Path) -> Result<PathBuf> {
+    let path = workspace.target_dir("tsan").join("cc");
+    // The runtime stands before every library, or the C library's own symbols are taken first.
+    let script = format!(
+        "#!/bin/sh\n\
+         case \" $* \" in\n\
+         *' -shared '*) exec cc \"$@\" ;;\n\
+         *) exec cc -Wl,--whole-archive '{}' -Wl,--no-whole-archive \"$@\" ;;\n\
+         esac\n",
+        runtime.display()
+    );
+    fs::create_dir_all(workspace.target_dir("tsan"))?;
+    fs::write(&path, script)?;
+    workspace
+        .command("chmod")
+        .arg("+x")
+        .arg(&path)
+        .quiet()
+        .run()?;
+    Ok(path)
+}
 
 /// The sanitizer's runtime, which comes with rustup's nightly.
 fn runtime(workspace: &Workspace) -> Result<Option<PathBuf>> {

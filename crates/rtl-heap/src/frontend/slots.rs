@@ -88,8 +88,7 @@ pub enum Freed {
 }
 
 /// Puts the slot at `pointer`, any bit pattern, into the calling thread's lane of the heap whose handle
-/// `heap` is, any bit pattern: if its slab belongs to the lane and its bucket is narrow, or whatever it is
-/// if `any`.
+/// `heap` is, any bit pattern: if its slab belongs to the lane, or is shared and `any`.
 ///
 /// # Safety
 /// 1. If `pointer` is a live block, nobody uses it any more.
@@ -103,19 +102,26 @@ pub unsafe fn free_into_lane(heap: usize, pointer: usize, any: bool) -> Freed {
     let Some(lane) = lane::at_once(heap) else {
         return Freed::Not;
     };
-    let wide = any && record.is_wide();
     // What belongs to a lane belongs to its heap.
-    let own = || free_into(lane, slab, wide, pointer, Side::take_back_alone);
-    let is_done = match record.owner.while_own(&lane.claimant, wide, own) {
+    let own = |wide| free_into(lane, slab, wide, pointer, Side::take_back_alone);
+    let is_done = match record.owner.while_own(&lane.claimant, own) {
         Some(is_done) => is_done,
-        None => {
-            any && record.handle() == heap && record.owner.is_shared() && {
-                lane.set_keeps_foreign(record.bucket as usize, true);
-                free_into(lane, slab, wide, pointer, Side::take_back)
-            }
-        }
+        None => any && free_shared(heap, lane, slab, pointer),
     };
     if is_done { Freed::Done } else { Freed::Not }
+}
+
+/// [`free_into`] the thread's lane from a slab of the heap whose handle `heap` is that is shared; false for
+/// another.
+#[inline(always)]
+fn free_shared(heap: usize, lane: &Lane, slab: NonNull<Slab>, pointer: usize) -> bool {
+    // SAFETY: records of slabs stay readable while their heap lives.
+    let record = unsafe { slab.as_ref() };
+    if record.handle() != heap || !record.owner.is_shared() {
+        return false;
+    }
+    lane.set_keeps_foreign(record.bucket as usize, true);
+    free_into(lane, slab, record.is_wide(), pointer, Side::take_back)
 }
 
 /// Takes the slot at `pointer`, any bit pattern, back into a lane. False, and nothing done, if no busy slot
@@ -284,10 +290,10 @@ fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) -> Result<(), F
     let record = unsafe { busy.slab.as_ref() };
     let (index, wide) = (record.bucket, record.is_wide());
     let lane = lanes::of(heap, front);
-    let own = || busy.side.take_back_alone(wide);
+    let own = |wide| busy.side.take_back_alone(wide);
     let taken_back = loop {
         if let Some(lane) = lane
-            && let Some(taken_back) = record.owner.while_own(&lane.claimant, wide, own)
+            && let Some(taken_back) = record.owner.while_own(&lane.claimant, own)
         {
             break taken_back;
         }

@@ -51,8 +51,8 @@ pub fn allocate_kept(heap: usize, flags: HeapFlags, size: usize) -> Allocated {
     slots::allocate_exact(heap, size, extras::small_block_size(size).bytes())
 }
 
-/// Frees the small slot at `pointer`, of a slab that belongs to the calling thread's lane of the heap whose
-/// handle `heap` is, any bit patterns, for the thread to keep; any slot if `any`.
+/// Frees the slot at `pointer`, of a slab that belongs to the calling thread's lane of the heap whose
+/// handle `heap` is, any bit patterns, for the thread to keep; or of a shared one, if `any`.
 ///
 /// # Safety
 /// 1. If `pointer` is a live block, nobody uses it any more.
