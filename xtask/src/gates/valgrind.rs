@@ -32,6 +32,7 @@ pub const GATE: Gate = Gate {
                 "valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
                  --errors-for-leak-kinds=definite",
             )
+            .env("RUSTFLAGS", "--cfg valgrind")
             .env("PROPTEST_CASES", PROPTEST_CASES_INTERPRETED)
             .run()?;
         Ok(Verdict::Passed)

@@ -15,9 +15,10 @@ const ENOUGH: usize = 16;
 /// Moves that the system refused, each of which may have cost address space.
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
-/// What moves reservations; `None` where the system refuses to.
+/// What moves reservations; `None` where the system refuses to, and under valgrind 3.19, which takes what
+/// `mremap` adds to a mapping that it moves upwards for memory that may not be used.
 pub fn mover() -> Option<Mover> {
-    (REFUSED.load(Ordering::Relaxed) < ENOUGH).then_some(relocate as Mover)
+    (!cfg!(valgrind) && REFUSED.load(Ordering::Relaxed) < ENOUGH).then_some(relocate as Mover)
 }
 
 /// Moves the committed pages of the reservation at `from` to the one at `to`, and gives what is left
