@@ -71,7 +71,6 @@ const NOT_IN_CI: &[&str] = &[
     "arm64-16k",
     "asan",
     "clippy-elsewhere",
-    "instructions",
     "miri",
     "test",
     "tsan",
