@@ -181,3 +181,59 @@ fn a_refused_reservation_is_had_from_what_is_kept() {
     unsafe { nt::destroy_heap(heap) }.unwrap();
     assert_eq!(VM.reservations(), 0);
 }
+
+/// Blocks of middle size are parked, not merged: a request that needs them merged has them so.
+#[test]
+fn parked_blocks_make_way_for_a_larger_one() {
+    static ARENA: Arena<0x80_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let request = CreateRequest {
+        flags: NONE,
+        vm: Some(&VM),
+        reserve: MIB,
+        ..CreateRequest::new(Limits::DOCUMENTED)
+    };
+    // SAFETY: no caller memory, and the vm is static.
+    let fixed = unsafe { nt::create_heap(&request) }.unwrap();
+    for heap in [heap(&VM, HeapFlags::GROWABLE), fixed] {
+        for size in [0x2_0000, 0x3_0000, 0x2_8000] {
+            let blocks: Vec<_> = (0..4).map(|_| allocate(heap, size)).collect();
+            for block in blocks {
+                free(heap, block);
+            }
+            assert!(nt::validate(heap, NONE, None));
+            // One of exactly the size again, which is one of those; then all of the room.
+            let again = allocate(heap, size);
+            assert_eq!(nt::size(heap, NONE, again), Ok(size));
+            free(heap, again);
+            free(heap, allocate(heap, 0x7_E000));
+            assert!(nt::validate(heap, NONE, None));
+        }
+        let sums = nt::accounting(heap).unwrap();
+        assert_eq!((sums.live_blocks, sums.live_bytes), (0, 0));
+        assert!(sums.committed < MIB / 4, "pages go by NT's thresholds");
+        // SAFETY: nobody uses it.
+        unsafe { nt::destroy_heap(heap) }.unwrap();
+    }
+    assert_eq!(VM.reservations(), 0);
+}
+
+/// What a parked block keeps committed is given back before a heap with a limit refuses a request.
+#[test]
+fn parked_blocks_count_for_no_limit() {
+    static ARENA: Arena<0x80_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE);
+    let limit = MIB;
+    nt::set_memory_limit(heap, limit).unwrap();
+    for size in [0x3_0000, 0x3_8000, 0x3_C000, 0x3_E000, 0x7_0000] {
+        free(heap, allocate(heap, size));
+    }
+    // Large, and nearly all that the limit leaves.
+    free(heap, allocate(heap, MIB - 0x4_0000));
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+    assert_eq!(VM.reservations(), 0);
+}

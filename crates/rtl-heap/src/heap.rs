@@ -42,6 +42,9 @@ pub struct Settings {
     /// Freed blocks are parked: no flag makes blocks larger or wants to see them go. Every call on
     /// a heap that does not park takes the long way.
     pub parks: bool,
+    /// So are those of middle size: only where pages may stay committed that NT would give back, and
+    /// where who asks for the state of a page can lock the heap.
+    pub parks_middle: bool,
     /// A flag of the debug heap is on: calls go through [`crate::verify`]. Such a heap never parks.
     pub verifies: bool,
     /// It is a page heap.

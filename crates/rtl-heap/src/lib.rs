@@ -67,6 +67,7 @@ mod movable;
 pub mod nt;
 mod ops;
 pub mod params;
+mod parked_middle;
 mod pattern;
 mod raw_lock;
 mod regions;

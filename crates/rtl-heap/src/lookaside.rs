@@ -13,6 +13,7 @@ use core::ptr::{self, NonNull};
 
 use crate::entry::Entry;
 use crate::metadata;
+use crate::parked_middle::ParkedMiddle;
 use crate::units::Granules;
 
 /// Sizes up to this, in granules, are parked: a request of 1 KiB on 64-bit.
@@ -43,6 +44,8 @@ pub struct Lookaside {
     limits: [u32; CLASSES],
     /// Bytes of the blocks there is room for.
     room_bytes: usize,
+    /// Those larger than [`Lookaside::LARGEST`].
+    pub middle: ParkedMiddle,
 }
 
 impl Lookaside {
@@ -127,6 +130,9 @@ impl Lookaside {
 
     /// Any parked block.
     pub fn pop_any(&mut self) -> Option<usize> {
+        if let Some(block) = self.middle.pop_any() {
+            return Some(block);
+        }
         let class = (0..CLASSES).find(|class| self.count_of(*class) != 0)?;
         self.pop(Granules(class as u32))
     }
@@ -134,12 +140,13 @@ impl Lookaside {
     /// Nothing is parked.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        (0..CLASSES).all(|class| self.count_of(class) == 0)
+        self.middle.count() == 0 && (0..CLASSES).all(|class| self.count_of(class) == 0)
     }
 
     /// Number of parked blocks.
     pub fn count(&self) -> usize {
-        (0..CLASSES).map(|class| self.count_of(class)).sum()
+        let counts = (0..CLASSES).map(|class| self.count_of(class));
+        counts.sum::<usize>() + self.middle.count()
     }
 
     fn count_of(&self, class: usize) -> usize {
@@ -163,6 +170,8 @@ impl Lookaside {
     /// # Safety
     /// 1. Nobody uses it any more.
     pub unsafe fn destroy(&mut self) {
+        // SAFETY: (1).
+        unsafe { self.middle.destroy() };
         // Most heaps that come and go quickly have parked nothing.
         if self.room_bytes == 0 {
             return;
@@ -216,6 +225,7 @@ mod tests {
             bottoms: [0; CLASSES],
             limits: [0; CLASSES],
             room_bytes: 0,
+            middle: ParkedMiddle::EMPTY,
         }
     }
 

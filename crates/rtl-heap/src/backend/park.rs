@@ -7,6 +7,8 @@ use crate::backend::split::Request;
 use crate::entry::{Entry, EntryFlags};
 use crate::failure::{FailureKind, Refusal};
 use crate::heap::{Heap, State};
+use crate::lookaside::Lookaside;
+use crate::parked_middle::ParkedMiddle;
 use crate::regions;
 
 /// A parked block of exactly the size of `request`, busy again.
@@ -22,7 +24,12 @@ pub unsafe fn unpark(
     state: &mut State,
     request: &Request,
 ) -> Result<Option<Block>, Refusal> {
-    let Some(address) = state.lookaside.pop(request.size) else {
+    let parked = if request.size <= Lookaside::LARGEST {
+        state.lookaside.pop(request.size)
+    } else {
+        state.lookaside.middle.pop(request.size)
+    };
+    let Some(address) = parked else {
         return Ok(None);
     };
     // SAFETY: (1) INV-PARKED: it is a block of this heap.
@@ -45,7 +52,14 @@ pub unsafe fn unpark(
 pub unsafe fn park_more(heap: &Heap, state: &mut State, block: &Block) -> bool {
     let Entry { size, flags, .. } = block.entry;
     let kept = EntryFlags::BUSY | EntryFlags::NEIGHBOURS;
-    if !heap.settings.parks || !kept.contains(flags) || !state.lookaside.make_room(size) {
+    if !heap.settings.parks || !kept.contains(flags) {
+        return false;
+    }
+    if size > Lookaside::LARGEST {
+        // SAFETY: (1).
+        return unsafe { park_middle(heap, state, block) };
+    }
+    if !state.lookaside.make_room(size) {
         return false;
     }
     let unused = 0;
@@ -60,6 +74,44 @@ pub unsafe fn park_more(heap: &Heap, state: &mut State, block: &Block) -> bool {
         )
     };
     state.lookaside.push(size, block.address)
+}
+
+/// [`park_more`] for a block of middle size: those that were parked longest make room.
+///
+/// # Safety
+/// 1. As there.
+unsafe fn park_middle(heap: &Heap, state: &mut State, block: &Block) -> bool {
+    let size = block.entry.size;
+    if !heap.settings.parks_middle
+        || !ParkedMiddle::suits(size)
+        || !state.lookaside.middle.has_places()
+    {
+        return false;
+    }
+    while let Some(oldest) = state.lookaside.middle.pop_oldest_for(size) {
+        // SAFETY: (1): it was parked.
+        unsafe { release_one(heap, state, oldest) };
+    }
+    // The block may have become the neighbour of a free one.
+    // SAFETY: (1).
+    let Some(entry) = (unsafe { heap.key.read(block.address) }) else {
+        return false;
+    };
+    // SAFETY: (1).
+    unsafe { heap.key.write(block.address, Entry { unused: 0, ..entry }) };
+    state.lookaside.middle.push(size, block.address)
+}
+
+/// Releases a block that was parked.
+///
+/// # Safety
+/// 1. The heap's lock is held; `address` was just taken out.
+unsafe fn release_one(heap: &Heap, state: &mut State, address: usize) {
+    // SAFETY: (1).
+    if let Ok(block) = unsafe { parked_block(heap, address) } {
+        // SAFETY: (1): a parked block is nobody's.
+        let _ = unsafe { coalesce::release(heap, state, &block) };
+    }
 }
 
 /// # Safety
@@ -91,10 +143,7 @@ pub unsafe fn release_all(heap: &Heap, state: &mut State) -> bool {
     while let Some(address) = state.lookaside.pop_any() {
         any = true;
         // SAFETY: (1).
-        if let Ok(block) = unsafe { parked_block(heap, address) } {
-            // SAFETY: (1): a parked block is nobody's.
-            let _ = unsafe { coalesce::release(heap, state, &block) };
-        }
+        unsafe { release_one(heap, state, address) };
     }
     any
 }

@@ -78,7 +78,29 @@ pub unsafe fn allocate(heap: &Heap, state: &mut State, request: Request) -> Resu
         // SAFETY: (1): the free block is still in the index.
         unsafe { segment::note_if_empty(heap, state, &free) };
     }
+    if let Err(Refusal::NoMemory) = carved
+        // SAFETY: (1).
+        && unsafe { release_kept(heap, state) }
+    {
+        // SAFETY: (1): nothing is parked any more, so this ends.
+        return unsafe { allocate(heap, state, request) };
+    }
     carved
+}
+
+/// Gives back what parked blocks keep committed. Says whether there was any.
+///
+/// # Safety
+/// 1. As for [`allocate`].
+#[cold]
+pub unsafe fn release_kept(heap: &Heap, state: &mut State) -> bool {
+    // SAFETY: (1).
+    let any = unsafe { park::release_all(heap, state) };
+    if any {
+        // SAFETY: (1).
+        unsafe { warm::give_back(heap, state, 0) };
+    }
+    any
 }
 
 /// # Safety

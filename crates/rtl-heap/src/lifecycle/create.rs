@@ -215,6 +215,10 @@ fn settings(request: &CreateRequest, flags: HeapFlags, vm: &'static dyn Vm) -> O
         virtual_memory_threshold: threshold,
         maximum_allocation_size: maximum,
         parks,
+        parks_middle: parks
+            && request.base.is_none()
+            && vm.lets_keep_pages()
+            && !flags.contains(HeapFlags::NO_SERIALIZE),
         page_heap: flags
             .contains(HeapFlags::PAGE_ALLOCS)
             .then(global_flags::page_heap),

@@ -45,11 +45,12 @@ pub use user_info::{UserInfo, set_user_flags, set_user_value, user_info};
 
 pub use crate::lifecycle::create::CreateRequest;
 
+use crate::backend::{self, park};
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
 use crate::fork;
 use crate::frontend::slots;
-use crate::heap::{Accounting, Guard, Heap};
+use crate::heap::{Accounting, Guard, Heap, State};
 use crate::hooks;
 use crate::inspect;
 use crate::lifecycle::{create, destroy, registry};
@@ -242,7 +243,25 @@ pub fn accounting(heap: HeapHandle) -> Result<Accounting, Status> {
     let heap = Heap::at(heap.0).ok_or(Status::INVALID_HANDLE)?;
     let mut guard = heap.enter(HeapFlags::empty());
     let (heap, state) = guard.parts();
+    // SAFETY: the guard holds the lock.
+    unsafe { release_middle(heap, state, 0) };
     Ok(inspect::summary::accounting(heap, state))
+}
+
+/// Releases what is parked if blocks of middle size are among it, whose pages would be given back if
+/// they were free, unless `address` is that of a live block. A heap that is not serialised has none, so
+/// nothing is changed that another thread is at.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+unsafe fn release_middle(heap: &Heap, state: &mut State, address: usize) {
+    if state.lookaside.middle.count() != 0
+        // SAFETY: (1).
+        && unsafe { backend::blocks::locate(heap, address) }.is_err()
+    {
+        // SAFETY: (1).
+        unsafe { park::release_all(heap, state) };
+    }
 }
 
 /// What the library's own reservation table says about an address.
@@ -270,7 +289,10 @@ pub fn region_of(address: usize) -> Option<RegionReport> {
         return report_region(address, None);
     }
     registry::while_listed(owner, |heap| {
-        let _guard = heap.enter(HeapFlags::empty());
+        let mut guard = heap.enter(HeapFlags::empty());
+        let (heap, state) = guard.parts();
+        // SAFETY: the guard holds the lock.
+        unsafe { release_middle(heap, state, address) };
         report_region(address, Some(heap))
     })?
 }

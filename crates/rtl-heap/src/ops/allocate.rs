@@ -107,7 +107,15 @@ unsafe fn allocate_large(
         return Err(Refusal::NoMemory);
     }
     // SAFETY: (1). Its pages read zero, but for what is overwritten.
-    let region = unsafe { large::allocate(heap, state, flags, size, place) }?;
+    let mut region = unsafe { large::allocate(heap, state, flags, size, place) };
+    if let Err(Refusal::NoMemory) = region
+        // SAFETY: (1).
+        && unsafe { split::release_kept(heap, state) }
+    {
+        // SAFETY: (1).
+        region = unsafe { large::allocate(heap, state, flags, size, place) };
+    }
+    let region = region?;
     state.accounting.add_live(size);
     // SAFETY: (1).
     NonNull::new(unsafe { region.as_ref() }.user as *mut u8).ok_or(Refusal::NoMemory)

@@ -135,7 +135,12 @@ pub fn allocate_locked(heap: &Heap, flags: HeapFlags, size: usize) -> Option<Non
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
     // SAFETY: (1) the lock is held.
-    let block = unsafe { take(heap, state, size, granules) }?;
+    let block = unsafe {
+        match granules > Lookaside::LARGEST {
+            false => take(heap, state, size, granules)?,
+            true => take_middle(heap, state, size, granules)?,
+        }
+    };
     activation::note_request(heap, state, granules);
     drop(guard);
     if flags.contains(HeapFlags::ZERO_MEMORY) {
@@ -171,6 +176,34 @@ unsafe fn take(
     Some(unsafe { NonNull::new_unchecked((block + USER_OFFSET) as *mut u8) })
 }
 
+/// [`take`] for a block of middle size.
+///
+/// # Safety
+/// 1. As there.
+#[inline]
+unsafe fn take_middle(
+    heap: &Heap,
+    state: &mut State,
+    size: usize,
+    granules: Granules,
+) -> Option<NonNull<u8>> {
+    let block = state.lookaside.middle.pop(granules)?;
+    // SAFETY: INV-PARKED: it is a block of this heap, whose lock is held.
+    let payload = unsafe { heap.key.read_payload(block) };
+    let Some(payload) = payload.filter(|payload| payload.is_parked(granules)) else {
+        // Damaged: the long way says so.
+        state.lookaside.middle.push(granules, block);
+        return None;
+    };
+    // SAFETY: as above.
+    unsafe {
+        heap.key
+            .write_payload(block, payload.unpark(granules, size))
+    };
+    state.accounting.add_live(size);
+    NonNull::new((block + USER_OFFSET) as *mut u8)
+}
+
 /// Parks the block at `pointer` of the heap whose handle `heap` is, any bit patterns, if the call
 /// is not serialised. False for the long way.
 ///
@@ -204,8 +237,21 @@ pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool
     }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
-    // SAFETY: (1); the lock is held.
-    unsafe { park(heap, state, region, pointer) }
+    let Some((block, payload)) = live_block(heap, region, pointer) else {
+        return false;
+    };
+    let size = payload.size();
+    let parked = if size <= Lookaside::LARGEST {
+        state.lookaside.push(size, block)
+    } else {
+        heap.settings.parks_middle && state.lookaside.middle.push(size, block)
+    };
+    if parked {
+        // SAFETY: INV-STARTS; (1); the lock is held.
+        unsafe { heap.key.write_payload(block, payload.park()) };
+        state.accounting.remove_live(payload.requested());
+    }
+    parked
 }
 
 /// # Safety

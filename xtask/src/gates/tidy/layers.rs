@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
         "kept_large",
         "lane",
         "lookaside",
+        "parked_middle",
         "slab",
         "tags",
     ],
