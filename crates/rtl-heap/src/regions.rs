@@ -98,6 +98,8 @@ pub struct Region {
     /// long as no block of the segment had one.
     tag_table: AtomicPtr<u16>,
 
+    /// Large: the system leaves its pages alone when their protection changes.
+    pub set_apart: bool,
     /// Large: where the user's bytes start.
     pub user: usize,
     /// Large: bytes the caller asked for.
@@ -159,6 +161,7 @@ impl Region {
             warm: Bits::EMPTY,
             left_pages: false,
             tag_table: AtomicPtr::new(ptr::null_mut()),
+            set_apart: false,
             user: 0,
             requested: 0,
             user_value: 0,

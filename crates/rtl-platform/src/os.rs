@@ -133,6 +133,11 @@ unsafe impl Vm for Os {
         unsafe { memory::clear(at, size) };
     }
 
+    unsafe fn set_apart(&self, at: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { memory::set_apart(at, size) };
+    }
+
     unsafe fn protect(
         &self,
         at: NonNull<u8>,

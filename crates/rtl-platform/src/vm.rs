@@ -274,6 +274,16 @@ pub unsafe trait Vm: Sync {
         unsafe { at.write_bytes(0, size) };
     }
 
+    /// Prepares a range whose protection is to be changed back and forth: where the system merges
+    /// what is protected alike, and splits it again, it is told to leave this range alone.
+    ///
+    /// # Safety
+    ///
+    /// 1. The range lies in one live reservation of this source and all its pages are committed.
+    unsafe fn set_apart(&self, at: NonNull<u8>, size: usize) {
+        let _ = (at, size);
+    }
+
     /// Changes what may be done to committed pages.
     ///
     /// Where the host's page is larger than NT's, a protection that allows stores rounds outward

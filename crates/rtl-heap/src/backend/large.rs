@@ -47,6 +47,7 @@ pub unsafe fn allocate(
     if !state.accounting.may_commit(reserve - PAGE) {
         return Err(Refusal::NoMemory);
     }
+    let mut set_apart = false;
     let (base, user, committed) = if lead <= PAGE {
         let committed = reserve - PAGE;
         let dirty = if overwritten == 0 {
@@ -56,7 +57,10 @@ pub unsafe fn allocate(
         };
         // SAFETY: (1).
         let base = match unsafe { take_kept(heap, state, reserve, dirty) } {
-            Some(base) => base,
+            Some(base) => {
+                set_apart = true;
+                base
+            }
             // SAFETY: (1).
             None => unsafe { map(heap, state, reserve, committed) }?,
         };
@@ -83,6 +87,7 @@ pub unsafe fn allocate(
     unsafe {
         let record = region.as_ptr();
         (*record).committed = committed;
+        (*record).set_apart = set_apart;
         (*record).user = user;
         (*record).requested = size;
         (*record).user_flags =
@@ -195,6 +200,14 @@ unsafe fn keep(heap: &Heap, state: &mut State, region: &Region) -> bool {
         .is_ok()
     });
     if closed {
+        if !region.set_apart
+            && let Some(at) = NonNull::new(base as *mut u8)
+        {
+            // What is kept is opened and closed again and again, and lies beside a page that is
+            // always closed.
+            // SAFETY: (1).
+            unsafe { heap.settings.vm.set_apart(at, size - PAGE) };
+        }
         state.kept_large.push(Kept { base, size });
     } else {
         warm::let_go(size);

@@ -167,3 +167,10 @@ pub unsafe fn clear(at: NonNull<u8>, size: usize) {
 pub const fn mover() -> Option<Mover> {
     None
 }
+
+/// Nothing is merged here.
+///
+/// # Safety
+///
+/// The range is the caller's.
+pub const unsafe fn set_apart(_at: NonNull<u8>, _size: usize) {}
