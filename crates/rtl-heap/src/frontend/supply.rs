@@ -18,7 +18,7 @@ const FIRST_SLOTS: usize = 8;
 /// Slabs of slots whose size has a bucket of its own stay smaller than the others.
 const LARGEST_EXACT_SLAB: usize = 0x1_0000;
 /// Idle slabs that a bucket keeps for later.
-pub const IDLE_KEPT: u32 = 4;
+pub const IDLE_KEPT: u32 = 1;
 
 /// Bytes of the next slab of a bucket with slots of `slot_size`, which has `slabs` of them.
 fn slab_bytes(slot_size: Granules, slabs: u32) -> usize {

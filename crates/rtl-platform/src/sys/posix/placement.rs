@@ -17,8 +17,10 @@ use crate::vm::{Protection, VmError};
 /// Reservations go below this address; 0 until the first one.
 static CEILING: AtomicUsize = AtomicUsize::new(0);
 
-/// How far, in bytes, below a place that was taken the search goes on.
-const JUMP: usize = if usize::BITS < 64 { 1 << 20 } else { 1 << 36 };
+/// How far, in bytes, below a place that was taken the search goes on. On 64 bit an odd number of GiB: who
+/// looks addresses up by some of their bits, as a heap does, meets the same bits after 2^k GiB only after as many
+/// jumps, and not after one in 64 of them.
+const JUMP: usize = if usize::BITS < 64 { 1 << 20 } else { 65 << 30 };
 
 /// Nothing is looked for below this address, which leaves alone what is scarce: the low addresses
 /// that windows want.
