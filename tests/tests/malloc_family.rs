@@ -1,7 +1,8 @@
 //! The malloc family as C, POSIX and the users of glibc know it, and its answer to misuse.
 
-// A library watched by a sanitizer needs its runtime, which a C program has not.
-#![cfg(all(target_os = "linux", not(any(asan, tsan))))]
+// A library watched by a sanitizer needs its runtime, which a C program has not; and the C compiler makes
+// programs for this machine, not for an emulated one.
+#![cfg(all(target_os = "linux", not(any(asan, tsan, emulated))))]
 
 #[path = "../programs/malloc/mod.rs"]
 mod programs;

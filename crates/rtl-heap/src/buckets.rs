@@ -65,8 +65,6 @@ pub struct BucketState {
     pub partial_slabs: u32,
     /// Slabs with nothing but free slots.
     pub idle: *mut Slab,
-    /// Number of those.
-    pub idle_slabs: u32,
     /// Number of slabs.
     pub slabs: u32,
     /// How often a slab all of whose slots were free was taken from.
@@ -107,7 +105,6 @@ impl BucketState {
             unlink(&mut self.idle, slab);
             self.link_partial(slab);
         }
-        self.idle_slabs -= 1;
         self.begun = self.begun.saturating_add(1);
         Some(slab)
     }

@@ -32,6 +32,7 @@ fn test(workspace: &Workspace, page_bytes: usize) -> anyhow::Result<Verdict> {
             "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
             runner.clone(),
         ),
+        ("RUSTFLAGS", "--cfg emulated".to_owned()),
         // For the tests that start themselves again.
         ("RTL_HEAP_TEST_RUNNER", runner),
     ];

@@ -119,14 +119,15 @@ unsafe fn next_slab(
 ) -> Option<NonNull<Slab>> {
     let first = NonNull::new(state.partial);
     let lane = from.lane();
-    // SAFETY: (1): listed slabs are live.
-    let mut partial =
-        core::iter::successors(first, |slab| NonNull::new(unsafe { slab.as_ref() }.next));
-    let own =
-        |slab: &NonNull<Slab>| lane.is_none_or(|lane| is_own(lane, *slab) || adopt(lane, *slab));
-    let found = partial.by_ref().take(LOOKED_AT).find(own);
-    if found.is_some() {
-        return found;
+    let mut next = first;
+    for _ in 0..LOOKED_AT {
+        let Some(slab) = next else { break };
+        // SAFETY: (1): listed slabs are live.
+        let record = unsafe { slab.as_ref() };
+        if lane.is_none_or(|lane| is_own(lane, record) || adopt(lane, record)) {
+            return Some(slab);
+        }
+        next = NonNull::new(record.next);
     }
     // SAFETY: (1).
     if let Some(slab) = unsafe { state.begin_idle() } {
@@ -144,18 +145,14 @@ unsafe fn next_slab(
     first.filter(|_| !shall_be_made)
 }
 
-/// The slab, a live one, belongs to the lane.
-fn is_own(lane: &Lane, slab: NonNull<Slab>) -> bool {
-    // SAFETY: the caller's word.
-    let record = unsafe { slab.as_ref() };
-    record.owner.is(&lane.claimant, record.is_wide())
+/// The slab belongs to the lane.
+fn is_own(lane: &Lane, slab: &Slab) -> bool {
+    slab.owner.is(&lane.claimant, slab.is_wide())
 }
 
-/// The slab, a live one, becomes the lane's if it was left; with its bucket's lock held.
-fn adopt(lane: &Lane, slab: NonNull<Slab>) -> bool {
-    // SAFETY: the caller's word.
-    let record = unsafe { slab.as_ref() };
-    record.owner.adopt(&lane.claimant, record.is_wide())
+/// The slab becomes the lane's if it was left; with its bucket's lock held.
+fn adopt(lane: &Lane, slab: &Slab) -> bool {
+    slab.owner.adopt(&lane.claimant, slab.is_wide())
 }
 
 /// Leaves the lane's slabs to others, as far as they have free slots: the lane is about to go. Inside
@@ -170,7 +167,7 @@ pub fn leave_slabs(front: &Frontend, lane: &Lane) {
             let Some(slab) = next else { break };
             // SAFETY: listed slabs are live.
             let record = unsafe { slab.as_ref() };
-            if is_own(lane, slab) {
+            if is_own(lane, record) {
                 record.owner.leave();
             }
             next = NonNull::new(record.next);
@@ -211,32 +208,25 @@ fn goes_on(lane: &Lane, index: u32) -> bool {
 
 /// Gives those freed slots of a lane's stack of bucket `index` back whose slabs do not belong to it.
 fn give_foreign_back(heap: &Heap, front: &Frontend, lane: &Lane, index: u32, stack: &Stack) {
-    let bucket = &front.buckets[index as usize];
     let freed = stack.freed();
-    let mut left = 0;
-    bucket.lock.enter();
-    // SAFETY: the lock is held.
-    let state = unsafe { bucket.state() };
-    for number in 0..freed.count {
-        // SAFETY: so many slots lie there, the lane's alone, in slabs that are live as long as these are
-        // not free; the lock is held.
-        unsafe {
-            let kept = freed.first.add(number).read();
-            let slab = NonNull::new(slab_map::at(kept.user) as *mut Slab);
-            if slab.is_some_and(|slab| is_own(lane, slab)) {
-                freed.first.add(left).write(kept);
-                left += 1;
-            } else {
-                return_slot(state, kept.user);
-            }
+    if freed.count == 0 {
+        return;
+    }
+    // SAFETY: so many slots lie there, the lane's alone.
+    let slots = unsafe { core::slice::from_raw_parts_mut(freed.first, freed.count) };
+    let mut own = 0;
+    for number in 0..slots.len() {
+        // SAFETY: the slab is live as long as its slot is not free.
+        let slab = unsafe { (slab_map::at(slots[number].user) as *const Slab).as_ref() };
+        if slab.is_some_and(|slab| is_own(lane, slab)) {
+            slots.swap(own, number);
+            own += 1;
         }
     }
-    let surplus = state.idle_slabs > supply::IDLE_KEPT;
-    bucket.lock.leave();
-    stack.keep_oldest_freed(left);
-    if surplus {
-        supply::trim(heap, front, index);
-    }
+    let foreign = &slots[own..];
+    // SAFETY: (1) they are the lane's alone.
+    unsafe { give_back(heap, front, index, foreign.as_ptr(), foreign.len() as u32) };
+    stack.keep_oldest_freed(own);
 }
 
 /// Gives `count` slots at `from` back to their slabs.
@@ -252,9 +242,9 @@ pub unsafe fn give_back(heap: &Heap, front: &Frontend, index: u32, from: *const 
         // SAFETY: (1); INV-LANE; the lock is held.
         unsafe { return_slot(state, from.add(number as usize).read().user) };
     }
-    let surplus = state.idle_slabs > supply::IDLE_KEPT;
+    let is_idle = !state.idle.is_null();
     bucket.lock.leave();
-    if surplus {
+    if is_idle {
         supply::trim(heap, front, index);
     }
 }
@@ -280,7 +270,6 @@ unsafe fn return_slot(state: &mut BucketState, user: usize) {
         }
         if idle {
             link(&mut state.idle, slab);
-            state.idle_slabs += 1;
         }
     }
 }

@@ -17,8 +17,6 @@ use crate::units::{GRANULE, Granules, PAGE};
 const FIRST_SLOTS: usize = 8;
 /// Slabs of slots whose size has a bucket of its own stay smaller than the others.
 const LARGEST_EXACT_SLAB: usize = 0x1_0000;
-/// Idle slabs that a bucket keeps for later.
-pub const IDLE_KEPT: u32 = 1;
 
 /// Bytes of the next slab of a bucket with slots of `slot_size`, which has `slabs` of them.
 fn slab_bytes(slot_size: Granules, slabs: u32) -> usize {
@@ -45,7 +43,6 @@ pub fn add_slab(heap: &Heap, front: &Frontend, bucket: (u32, Granules), slabs: u
             link_in_heap(front, slab);
             let state = entered.state();
             link(&mut state.idle, slab);
-            state.idle_slabs += 1;
             state.slabs += 1;
         }
         entered.lock.leave();
@@ -166,14 +163,15 @@ unsafe fn unlink_in_heap(front: &Frontend, slab: NonNull<Slab>) {
     }
 }
 
-/// Gives idle slabs of bucket `index` beyond those it keeps back to the back end, if the heap's lock
-/// is free: whoever holds it must not stop a free (specification 11).
+/// Gives idle slabs of bucket `index` back to the back end, if the heap's lock is free: whoever holds it must
+/// not stop a free (specification 11). None is kept: lanes keep enough, and a slab that each of the many
+/// buckets kept was most of what thousands of short threads left behind.
 pub fn trim(heap: &Heap, front: &Frontend, index: u32) {
     if !heap.lock.try_enter() {
         return;
     }
     // SAFETY: (1) the heap's lock is held.
-    unsafe { release_idle(heap, heap.state(), front, index, IDLE_KEPT) };
+    unsafe { release_idle(heap, heap.state(), front, index) };
     heap.lock.leave();
 }
 
@@ -185,16 +183,16 @@ pub unsafe fn release_all_idle(heap: &Heap, state: &mut State) {
     let Some(front) = heap.frontend() else { return };
     for index in 0..front.buckets.len() {
         // SAFETY: (1).
-        unsafe { release_idle(heap, state, front, index as u32, 0) };
+        unsafe { release_idle(heap, state, front, index as u32) };
     }
 }
 
 /// # Safety
 /// 1. The heap's lock is held and `state` is its state.
-unsafe fn release_idle(heap: &Heap, state: &mut State, front: &Frontend, index: u32, kept: u32) {
+unsafe fn release_idle(heap: &Heap, state: &mut State, front: &Frontend, index: u32) {
     let bucket = &front.buckets[index as usize];
     // SAFETY: (1).
-    while let Some(slab) = unsafe { take_idle(bucket, kept) } {
+    while let Some(slab) = unsafe { take_idle(bucket) } {
         // SAFETY: (1): it is this function's alone.
         let record = unsafe { slab.as_ref() };
         let (address, region) = (record.first() - USER_OFFSET, record.region);
@@ -215,19 +213,18 @@ unsafe fn release_idle(heap: &Heap, state: &mut State, front: &Frontend, index: 
     }
 }
 
-/// Takes an idle slab out of its bucket and the map, if there are more than `kept`.
+/// Takes an idle slab out of its bucket and the map.
 ///
 /// # Safety
 /// 1. The heap's lock is held.
-unsafe fn take_idle(bucket: &Bucket, kept: u32) -> Option<NonNull<Slab>> {
+unsafe fn take_idle(bucket: &Bucket) -> Option<NonNull<Slab>> {
     bucket.lock.enter();
     // SAFETY: both locks are held; listed slabs are live.
     let slab = unsafe {
         let state = bucket.state();
-        let slab = NonNull::new(state.idle).filter(|_| state.idle_slabs > kept);
+        let slab = NonNull::new(state.idle);
         if let Some(slab) = slab {
             unlink(&mut state.idle, slab);
-            state.idle_slabs -= 1;
             state.slabs -= 1;
             let record = slab.as_ref();
             slab_map::set(record.first(), record.bytes as usize, 0);
