@@ -120,6 +120,20 @@ fn a7_free_in_two_threads_one_after_the_other() {
     });
 }
 
+/// A thread's lanes are asked for by handle; a thread that has none is not to be asked at all.
+#[test]
+fn a7_free_in_a_fresh_thread_without_a_heap() {
+    let heap = TestHeap::new();
+    activate(&heap, 40);
+    let block = heap.alloc(0, 40);
+    let address = block.address();
+    let freed = thread::spawn(move || {
+        HeapFree(core::ptr::null_mut(), 0, address as *mut core::ffi::c_void)
+    });
+    assert_eq!(freed.join().expect("it did not fault"), FALSE);
+    heap.free(block);
+}
+
 #[test]
 fn a8_free_in_two_threads_at_once() {
     let heap = TestHeap::new();

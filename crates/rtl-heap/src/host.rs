@@ -47,7 +47,7 @@ mod imp {
 
 #[cfg(not(feature = "os"))]
 mod imp {
-    use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
     use spin::relax::{RelaxStrategy, Spin};
 
@@ -104,7 +104,7 @@ mod imp {
     }
 
     /// Zeros: what every thread's word leads to.
-    pub static NOTHING: [usize; 512] = [0; 512];
+    pub static NOTHING: [AtomicUsize; 512] = [const { AtomicUsize::new(0) }; 512];
 
     /// Such a host has no place of a thread's own: every thread is like one that is ending, for which
     /// nothing is kept.

@@ -6,6 +6,7 @@
 
 use core::cell::Cell;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicUsize;
 
 use crate::sys::{thread as sys, word};
 
@@ -67,8 +68,9 @@ pub fn id() -> usize {
     sys::id()
 }
 
-/// Zeros: what [`word()`] leads to until it is set.
-pub static NOTHING: [usize; 512] = [0; 512];
+/// Zeros: what [`word()`] leads to until it is set. Writable, so that who has not looked yet whether there is
+/// anything may store there what says nothing.
+pub static NOTHING: [AtomicUsize; 512] = [const { AtomicUsize::new(0) }; 512];
 
 /// A word of the current thread's own, the address of [`NOTHING`] until [`set_word()`]: the quickest
 /// thing to know of a thread, two instructions where the system allows.
