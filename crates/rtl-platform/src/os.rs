@@ -116,6 +116,10 @@ unsafe impl Vm for Os {
             return Err(VmError::Unsupported);
         };
         let start = base.as_ptr().addr();
+        if start.checked_add(new.size).is_none() {
+            // Larger than what could follow it, in 32 bits: there is no room for it anywhere.
+            return Err(VmError::OutOfMemory);
+        }
         let outward = |size| Span::new(start, size).outward(host_page_size()).size();
         check_range(base, old.size)?;
         let to = self.reserve(new.size, window)?;
