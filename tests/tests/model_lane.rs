@@ -118,20 +118,24 @@ impl Slab {
     }
 }
 
-/// So many threads free one slot at the same time, the first of a slab that belongs to lane `owner`.
-fn exactly_one_of(threads: usize, owner: usize) {
+/// So many threads free one slot at the same time, each with its own lane, the first of a slab that
+/// `prepare` made. Exactly one takes it back.
+fn exactly_one_of(threads: usize, prepare: fn() -> Arc<Slab>) {
     let mut model = loom::model::Builder::new();
-    // Every interleaving of three takes minutes.
-    model.preemption_bound = model.preemption_bound.or(Some(3));
+    if threads > 2 {
+        // Every interleaving of three takes minutes.
+        model.preemption_bound = model.preemption_bound.or(Some(3));
+    }
     model.check(move || {
-        let slab = Slab::new();
-        assert!(slab.allocate(owner));
+        let slab = prepare();
         let others: Vec<_> = (1..threads)
             .map(|lane| {
                 let slab = Arc::clone(&slab);
                 thread::spawn(move || slab.free(lane))
             })
             .collect();
+        // Only a slab that was left lets itself be adopted here.
+        slab.owner.adopt(&slab.lanes[0], false);
         let mut taken = usize::from(slab.free(0));
         for other in others {
             taken += usize::from(other.join().unwrap());
@@ -140,62 +144,47 @@ fn exactly_one_of(threads: usize, owner: usize) {
     });
 }
 
+/// A slab of lane `owner`, with its slot handed out, while the first `live` lanes are not gone.
+fn slab_of(owner: usize, live: usize) -> Arc<Slab> {
+    let slab = Slab::with_live_lanes(live);
+    assert!(slab.allocate(owner));
+    slab
+}
+
 #[test]
 fn of_two_frees_at_the_same_time_exactly_one_takes_the_slot_back() {
-    exactly_one_of(2, 0);
-    exactly_one_of(2, 1);
+    exactly_one_of(2, || slab_of(0, 3));
+    exactly_one_of(2, || slab_of(1, 3));
 }
 
 /// One thread has the slab shared while the second comes, with the owner inside.
 #[test]
 fn of_three_frees_at_the_same_time_exactly_one_takes_the_slot_back() {
-    exactly_one_of(3, 0);
+    exactly_one_of(3, || slab_of(0, 3));
 }
 
 #[test]
 fn of_frees_of_a_shared_slab_exactly_one_takes_the_slot_back() {
-    loom::model(|| {
-        let slab = Slab::new();
-        assert!(slab.allocate(0));
+    exactly_one_of(2, || {
+        let slab = slab_of(0, 3);
         slab.owner.set(None, false);
-        let other = {
-            let slab = Arc::clone(&slab);
-            thread::spawn(move || slab.free(1))
-        };
-        let mine = slab.free(0);
-        assert!(mine ^ other.join().unwrap());
+        slab
     });
 }
 
 /// The slab's lane is gone, and two others are about to adopt it.
 #[test]
 fn of_frees_of_a_slab_whose_lane_is_gone_exactly_one_takes_the_slot_back() {
-    loom::model(|| {
-        let slab = Slab::with_live_lanes(2);
-        assert!(slab.allocate(2));
-        let other = {
-            let slab = Arc::clone(&slab);
-            thread::spawn(move || slab.free(1))
-        };
-        let mine = slab.free(0);
-        assert!(mine ^ other.join().unwrap());
-    });
+    exactly_one_of(2, || slab_of(2, 2));
 }
 
 /// Its lane left it, and another one takes from it while a third frees.
 #[test]
 fn of_frees_of_a_slab_that_was_left_exactly_one_takes_the_slot_back() {
-    loom::model(|| {
-        let slab = Slab::with_live_lanes(2);
-        assert!(slab.allocate(2));
+    exactly_one_of(2, || {
+        let slab = slab_of(2, 2);
         slab.owner.leave();
-        let other = {
-            let slab = Arc::clone(&slab);
-            thread::spawn(move || slab.free(1))
-        };
-        slab.owner.adopt(&slab.lanes[0], false);
-        let mine = slab.free(0);
-        assert!(mine ^ other.join().unwrap());
+        slab
     });
 }
 

@@ -43,10 +43,11 @@ fn a_full_list_of_mappings_is_an_error_and_no_more() {
             }
         });
     let intact = |numbers: &[usize]| {
-        // SAFETY: these pages are committed.
-        numbers
-            .iter()
-            .all(|&number| unsafe { page(base, number).read() } == number as u8 | 1)
+        numbers.iter().all(|&number| {
+            // SAFETY: these pages are committed.
+            let byte = unsafe { page(base, number).read() };
+            byte == number as u8 | 1
+        })
     };
     assert!(intact(&committed));
     if let Some(refused) = refused {
