@@ -4,6 +4,7 @@
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -164,11 +165,19 @@ fn assert_walk_is_exact(heap: &TestHeap, live: &BTreeMap<usize, usize>) {
     assert_eq!(summary.cbAllocated, live.values().sum::<usize>());
 }
 
+/// One test at a time has heaps: one makes some that nobody serialises, which are its thread's alone, and
+/// another has all heaps of the process validated.
+fn alone() -> MutexGuard<'static, ()> {
+    static HEAPS: Mutex<()> = Mutex::new(());
+    HEAPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 proptest! {
     #![proptest_config(config())]
 
     #[test]
     fn a_walk_shows_every_block_and_tiles_every_region(steps in steps(), shape in 0..4_usize) {
+        let _alone = alone();
         let heap = match shape {
             0 => TestHeap::new(),
             1 => TestHeap::create(HEAP_NO_SERIALIZE, 0, 0),
@@ -196,6 +205,7 @@ proptest! {
         steps in steps(),
         damage in prop::collection::vec((any::<usize>(), any::<u64>(), 1..9_usize), 1..60),
     ) {
+        let _alone = alone();
         let heap = TestHeap::new();
         let mut live = BTreeMap::new();
         for step in steps {
