@@ -228,6 +228,38 @@ fn c203_index_of_a_large_block() {
     assert_eq!(walk(&heap)[3].iRegionIndex, 64);
 }
 
+/// The regions after one that is gone move up, as heaps do (C018).
+#[test]
+fn the_index_of_a_region_is_its_place_among_the_regions() {
+    let heap = TestHeap::new();
+    // Larger than what is free in a region with one of these.
+    let blocks: Vec<_> = (0..60).map(|_| heap.alloc(0, 0x8_0000)).collect();
+    let indices = |heap: &TestHeap| {
+        let regions = walk(heap).into_iter();
+        let regions = regions.filter(|entry| entry.wFlags == PROCESS_HEAP_REGION);
+        regions.map(|entry| entry.iRegionIndex).collect::<Vec<_>>()
+    };
+    let before = indices(&heap);
+    assert_eq!(before, (0..before.len() as u8).collect::<Vec<_>>());
+    assert!(before.len() > 4, "{}", before.len());
+    // All but the first and the last block.
+    let kept = blocks.len() - 1;
+    for (number, block) in blocks.into_iter().enumerate() {
+        if number != 0 && number != kept {
+            heap.free(block);
+        }
+    }
+    let after = indices(&heap);
+    assert_eq!(after, (0..after.len() as u8).collect::<Vec<_>>());
+    assert!(after.len() < before.len(), "{}", after.len());
+    let last = walk(&heap).into_iter().rev();
+    let mut busy = last.filter(|entry| entry.wFlags == PROCESS_HEAP_ENTRY_BUSY);
+    assert_eq!(
+        busy.next().map(|entry| entry.iRegionIndex),
+        after.last().copied()
+    );
+}
+
 #[test]
 fn c204_a_second_large_block_comes_after_the_first() {
     let heap = TestHeap::new();

@@ -70,6 +70,8 @@ pub struct Region {
     /// Bytes committed.
     pub committed: usize,
 
+    /// Segment: number of its heap's segments before it.
+    pub segments_before: usize,
     /// Segment: address of the first block. Else past every address: no block starts there.
     pub first_block: usize,
     /// Segment: where the last possible block ends.
@@ -150,6 +152,7 @@ impl Region {
             next: ptr::null_mut(),
             previous: ptr::null_mut(),
             committed: 0,
+            segments_before: 0,
             first_block: usize::MAX,
             end: 0,
             end_granule: 0,

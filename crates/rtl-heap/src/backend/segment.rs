@@ -107,6 +107,10 @@ pub unsafe fn adopt(
             regions::withdraw(caller);
         }
         regions::publish(region);
+        (*record).segments_before = match state.segments.last.as_ref() {
+            Some(last) => last.segments_before + 1,
+            None => 0,
+        };
         state.segments.append(region);
         state.free.insert(&heap.key, first, size);
     }
@@ -276,7 +280,12 @@ unsafe fn remove(heap: &Heap, state: &mut State, region: NonNull<Region>) {
     accounting.uncommitted_free -= record.commit_limit - record.base - record.committed;
     accounting.warm -= record.warm.count(0, record.warm.length()) * PAGE;
     // SAFETY: (1).
-    unsafe { state.segments.remove(region) };
+    unsafe {
+        state.segments.remove(region);
+        for (before, region) in state.segments.iter().enumerate() {
+            (*region.as_ptr()).segments_before = before;
+        }
+    }
     if ptr::eq(state.segments.first, state.segments.last) {
         state.next_segment_reserve = heap.settings.segment_reserve;
     }

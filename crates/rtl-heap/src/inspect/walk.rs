@@ -511,12 +511,5 @@ unsafe fn large_entry(region: *const Region) -> Result<WalkEntry, Status> {
 
 /// Number of segments before this one.
 fn index_of(segment: &Region) -> u8 {
-    let mut index = 0;
-    let mut before = segment.previous;
-    // SAFETY: the caller holds the heap's lock: its listed regions are live.
-    while let Some(record) = unsafe { before.as_ref() } {
-        index += 1;
-        before = record.previous;
-    }
-    index.min(LAST_SEGMENT_INDEX) as u8
+    segment.segments_before.min(LAST_SEGMENT_INDEX) as u8
 }
