@@ -17,6 +17,8 @@ use crate::witness::Witness;
 
 /// What was found, numbered as `HEAP_FAILURE_TYPE`.
 pub mod kind {
+    /// A write behind a block.
+    pub const BUFFER_OVERRUN: u32 = 6;
     /// A block that is not in use.
     pub const BLOCK_NOT_BUSY: u32 = 8;
     /// An address that is no block.

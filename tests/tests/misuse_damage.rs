@@ -13,6 +13,7 @@ use rtl_heap_tests::child;
 use rtl_heap_tests::frontend::activate;
 use rtl_heap_tests::heap::*;
 use rtl_heap_tests::misuse::BadCall::{self, Free, Size};
+use rtl_heap_tests::misuse::kind;
 use rtl_heap_tests::vm;
 
 /// A size that fills its block: the next header begins with the byte behind the data.
@@ -119,12 +120,23 @@ fn c5_in_the_front_end_only_data_are_hit() {
     let heap = TestHeap::new();
     activate(&heap, FULL);
     let blocks: Vec<_> = (0..64).map(|_| heap.alloc(0, FULL)).collect();
-    let lowest = blocks.iter().min_by_key(|block| block.address()).unwrap();
-    scribble(lowest, FULL as isize, &[0x41; 256]);
+    let lowest = blocks.iter().map(|block| block.address()).min().unwrap();
+    let first = blocks
+        .iter()
+        .find(|block| block.address() == lowest)
+        .unwrap();
+    let length = 256;
+    scribble(first, FULL as isize, &vec![0x41; length]);
     assert!(is_valid(&heap), "nothing of the heap's lies among slots");
-    for block in &blocks {
-        assert_eq!(heap.size_of(block.pointer()), FULL);
-        assert_eq!(HeapFree(heap.handle(), 0, block.pointer()), TRUE);
+    for each in &blocks {
+        assert_eq!(heap.size_of(each.pointer()), FULL);
+        // Where its data end is what was written.
+        if each.address() - lowest < length {
+            let report = Free(each.pointer()).assert_refused(&heap);
+            assert_eq!(report.kind, kind::BUFFER_OVERRUN);
+        } else {
+            assert_eq!(HeapFree(heap.handle(), 0, each.pointer()), TRUE);
+        }
     }
     for block in blocks {
         Free(block.pointer()).assert_refused(&heap);

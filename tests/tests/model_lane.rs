@@ -97,12 +97,12 @@ impl Slab {
     /// From a caller into a lane. False for what is not busy.
     fn free(&self, lane: usize) -> bool {
         loop {
-            let own = |wide| self.side().take_back_alone(wide);
+            let own = |wide| self.side().take_back_alone(wide).is_some();
             if let Some(taken_back) = self.owner.while_own(&self.lanes[lane], own) {
                 return taken_back;
             }
             if self.owner.is_shared() {
-                return self.side().take_back(false);
+                return self.side().take_back(false).is_some();
             }
             let _lock = self.lanes_lock.lock().unwrap();
             let live = self.lanes.iter().take(self.live);

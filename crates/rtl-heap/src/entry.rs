@@ -143,8 +143,9 @@ impl Payload {
         self.0 & Self::BUSY != 0 && self.unused() != 0
     }
 
+    /// As [`Entry::unused`].
     #[inline]
-    fn unused(self) -> usize {
+    pub fn unused(self) -> usize {
         ((self.0 & Self::UNUSED) >> UNUSED_SHIFT) as usize
     }
 

@@ -90,6 +90,9 @@ pub struct Region {
     /// Segment: one bit per NT page, set when the page counts as uncommitted but is kept committed
     /// (`backend::warm`). No bits as long as none was.
     pub warm: Bits,
+    /// Segment: one bit per granule, set where a block starts that shrank there (`backend::canary`). No
+    /// bits as long as none did.
+    pub shrunk: Bits,
     /// A decommit was refused, so pages may be committed that count as uncommitted.
     pub left_pages: bool,
 
@@ -162,6 +165,7 @@ impl Region {
             pages,
             has_slabs: AtomicBool::new(false),
             warm: Bits::EMPTY,
+            shrunk: Bits::EMPTY,
             left_pages: false,
             tag_table: AtomicPtr::new(ptr::null_mut()),
             set_apart: false,
@@ -193,6 +197,7 @@ impl Region {
         record.starts.destroy();
         record.pages.destroy();
         record.warm.destroy();
+        record.shrunk.destroy();
         // A lookup that still holds the record must not take it for a heap's.
         // SAFETY: (1).
         unsafe {

@@ -107,22 +107,21 @@ impl Side {
         self.store(wide, unused as u32);
     }
 
-    /// Keeps a busy slot, which nobody else takes back meanwhile. False, and nothing done, if it is not
-    /// busy.
+    /// Keeps a busy slot, which nobody else takes back meanwhile, and says how many bytes of it were
+    /// unused. `None`, and nothing done, if it is not busy.
     #[inline(always)]
-    pub fn take_back_alone(self, wide: bool) -> bool {
-        let was_busy = self.unused(wide).is_some();
-        if was_busy {
-            self.keep(wide);
-        }
-        was_busy
+    pub fn take_back_alone(self, wide: bool) -> Option<u32> {
+        let unused = self.unused(wide)?;
+        self.keep(wide);
+        Some(unused)
     }
 
-    /// Keeps a busy slot. False, and nothing done, if it is not busy, or another thread was first.
+    /// [`Side::take_back_alone`] where others may try at the same time: `None` as well if one of them was
+    /// first.
     #[inline(always)]
-    pub fn take_back(self, wide: bool) -> bool {
-        let value = self.load(wide);
-        is_busy(wide, value) && self.exchange(wide, value, kept(wide))
+    pub fn take_back(self, wide: bool) -> Option<u32> {
+        let unused = self.unused(wide)?;
+        self.exchange(wide, unused, kept(wide)).then_some(unused)
     }
 
     /// Makes a kept slot free, with the bucket's lock held.

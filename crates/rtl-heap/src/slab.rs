@@ -288,7 +288,7 @@ mod tests {
             side.hand_out(false, 48 - 40);
             assert_eq!(Slab::requested(slab, 0), Some(40));
             assert_eq!(slab.as_ref().free, 83);
-            assert!(side.take_back(false) && !side.take_back(false));
+            assert!(side.take_back(false) == Some(8) && side.take_back(false).is_none());
             Slab::give_back(slab, 0);
             assert_eq!(Slab::requested(slab, 0), None);
             assert!(Slab::is_free(slab, 0) && !Slab::is_free(slab, 1));

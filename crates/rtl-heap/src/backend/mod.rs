@@ -3,6 +3,7 @@
 //! Everything here runs with the heap's lock held.
 
 pub mod blocks;
+pub mod canary;
 pub mod coalesce;
 pub mod commit;
 pub mod decommit;

@@ -2,8 +2,8 @@
 //! `ops::fast`.
 
 use crate::backend::blocks::{self, Block};
-use crate::backend::coalesce;
 use crate::backend::split::Request;
+use crate::backend::{canary, coalesce};
 use crate::entry::{Entry, EntryFlags};
 use crate::failure::{FailureKind, Refusal};
 use crate::heap::{Heap, State};
@@ -52,7 +52,7 @@ pub unsafe fn unpark(
 pub unsafe fn park_more(heap: &Heap, state: &mut State, block: &Block) -> bool {
     let Entry { size, flags, .. } = block.entry;
     let kept = EntryFlags::BUSY | EntryFlags::NEIGHBOURS;
-    if !heap.settings.parks || !kept.contains(flags) {
+    if !heap.settings.parks || !kept.contains(flags) || canary::is_left(block) {
         return false;
     }
     if size > Lookaside::LARGEST {

@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use crate::backend::blocks;
+use crate::backend::{blocks, canary};
 use crate::buckets::{self, Frontend, LARGEST_EXACT};
 use crate::failure::{FailureKind, HeapFailure};
 use crate::flags::HeapFlags;
@@ -17,15 +17,45 @@ use crate::slab::Slab;
 use crate::slab_map;
 use crate::units::{GRANULE, Granules};
 
-/// The slot to hand out next of a lane's stack, for `unused` bytes less than it has; `None` when there is
-/// none.
+/// What becomes of a slot: the bytes its caller asks for, and those of its size that are not asked for.
+#[derive(Clone, Copy)]
+struct Use {
+    size: usize,
+    unused: usize,
+}
+
+impl Use {
+    #[inline(always)]
+    fn of(slot_bytes: usize, size: usize) -> Use {
+        Use {
+            size,
+            unused: slot_bytes - size,
+        }
+    }
+}
+
+/// Hands a kept slot out.
+///
+/// # Safety
+/// 1. The slot is the calling thread's to hand out, and is as large as `of_it` says.
 #[inline(always)]
-fn take_top(stack: &Stack, unused: usize, wide: bool) -> Option<NonNull<u8>> {
+unsafe fn hand_out(kept: Kept, wide: bool, of_it: Use) -> NonNull<u8> {
+    kept.side.hand_out(wide, of_it.unused);
+    // SAFETY: (1): a bucket's slots are larger than what they are handed out for by a header at least. No
+    // slot lies at the start of the address space.
+    unsafe {
+        canary::write_behind_slot(kept.user + of_it.size);
+        NonNull::new_unchecked(kept.user as *mut u8)
+    }
+}
+
+/// The slot to hand out next of a lane's stack; `None` when there is none.
+#[inline(always)]
+fn take_top(stack: &Stack, of_it: Use, wide: bool) -> Option<NonNull<u8>> {
     let kept = stack.top()?;
     stack.take_top();
-    kept.side.hand_out(wide, unused);
-    // SAFETY: no slot lies at the start of the address space.
-    Some(unsafe { NonNull::new_unchecked(kept.user as *mut u8) })
+    // SAFETY: (1) the stack's slots are its lane's, and as large as its bucket's.
+    Some(unsafe { hand_out(kept, wide, of_it) })
 }
 
 /// What came of an attempt to allocate a slot.
@@ -51,7 +81,7 @@ pub fn allocate_exact(heap: usize, size: usize, bytes: usize) -> Allocated {
     };
     // Each such size has its own bucket, numbered by it.
     let stack = lane.narrow_stack(bytes / GRANULE);
-    match take_top(stack, bytes - size, false) {
+    match take_top(stack, Use::of(bytes, size), false) {
         Some(block) => Allocated::Block(block),
         None => Allocated::Not,
     }
@@ -65,11 +95,11 @@ pub fn allocate_kept(heap: usize, size: usize, granules: Granules) -> Option<Non
     let (index, slot_size) = buckets::bucket_of(granules);
     let wide = buckets::is_wide(index as u32);
     let stack = lane.stack(index)?;
-    let unused = slot_size.bytes() - size;
-    take_top(stack, unused, wide).or_else(|| {
+    let of_it = Use::of(slot_size.bytes(), size);
+    take_top(stack, of_it, wide).or_else(|| {
         let enough = stack.freed().count >= exchange::worth_turning(slot_size);
         if enough && !lane.keeps_foreign(index) && stack.turn() {
-            take_top(stack, unused, wide)
+            take_top(stack, of_it, wide)
         } else {
             None
         }
@@ -125,32 +155,35 @@ fn free_shared(heap: usize, lane: &Lane, slab: NonNull<Slab>, pointer: usize) ->
 }
 
 /// Takes the slot at `pointer`, any bit pattern, back into a lane. False, and nothing done, if no busy slot
-/// starts there, or without room.
+/// starts there, or its caller has written behind it, or without room.
 #[inline(always)]
 fn free_into(
     lane: &Lane,
     slab: NonNull<Slab>,
     wide: bool,
     pointer: usize,
-    take_back: impl FnOnce(Side, bool) -> bool,
+    take_back: impl FnOnce(Side, bool) -> Option<u32>,
 ) -> bool {
     // SAFETY: records of slabs stay readable while their heap lives.
     let record = unsafe { slab.as_ref() };
     let Some(slot) = record.slot_at(pointer) else {
         return false;
     };
-    let stack = if wide {
-        lane.stack(record.bucket as usize)
-    } else {
-        Some(lane.narrow_stack(record.bucket as usize))
-    };
-    let Some((stack, room)) = stack.and_then(|stack| Some((stack, stack.room()?))) else {
-        return false;
-    };
     let side = Slab::side(slab, wide, slot);
-    if !take_back(side, wide) {
+    let Some(unused) = take_back(side, wide) else {
         return false;
-    }
+    };
+    let stack = || match wide {
+        true => lane.stack(record.bucket as usize),
+        false => Some(lane.narrow_stack(record.bucket as usize)),
+    };
+    let room = || stack().and_then(|stack| Some((stack, stack.room()?)));
+    // A write behind the slot is found again by the long way, which reports it.
+    let place = is_whole(record, pointer, unused).then(room).flatten();
+    let Some((stack, room)) = place else {
+        side.hand_out(wide, unused as usize);
+        return false;
+    };
     let kept = Kept {
         user: pointer,
         side,
@@ -171,10 +204,10 @@ pub fn allocate(
 ) -> Option<NonNull<u8>> {
     let front = heap.frontend()?;
     let (index, slot_size) = front.active(granules)?;
-    let unused = slot_size.bytes() - size;
+    let of_it = Use::of(slot_size.bytes(), size);
     let user = lanes::of(heap, front)
-        .and_then(|lane| pop(heap, front, lane, (index, slot_size), unused))
-        .or_else(|| take_one(heap, front, (index, slot_size), unused))?;
+        .and_then(|lane| pop(heap, front, lane, (index, slot_size), of_it))
+        .or_else(|| take_one(heap, front, (index, slot_size), of_it))?;
     if flags.contains(HeapFlags::ZERO_MEMORY) {
         // SAFETY: the slot is ours, and `size` bytes of it are the user's.
         unsafe { user.write_bytes(0, size) };
@@ -189,10 +222,10 @@ fn pop(
     front: &Frontend,
     lane: &Lane,
     bucket: (u32, Granules),
-    unused: usize,
+    of_it: Use,
 ) -> Option<NonNull<u8>> {
     let index = bucket.0 as usize;
-    let take = || take_top(lane.stack(index)?, unused, buckets::is_wide(bucket.0));
+    let take = || take_top(lane.stack(index)?, of_it, buckets::is_wide(bucket.0));
     take().or_else(|| {
         exchange::refill(heap, front, lane, bucket)
             .then(take)
@@ -205,7 +238,7 @@ fn take_one(
     heap: &Heap,
     front: &Frontend,
     bucket: (u32, Granules),
-    unused: usize,
+    of_it: Use,
 ) -> Option<NonNull<u8>> {
     let mut kept = MaybeUninit::<Kept>::uninit();
     // SAFETY: (1) there is room for one.
@@ -215,8 +248,8 @@ fn take_one(
     }
     // SAFETY: it was just written.
     let kept = unsafe { kept.assume_init() };
-    kept.side.hand_out(buckets::is_wide(bucket.0), unused);
-    NonNull::new(kept.user as *mut u8)
+    // SAFETY: (1) it was just taken, from this bucket.
+    Some(unsafe { hand_out(kept, buckets::is_wide(bucket.0), of_it) })
 }
 
 /// A slot that its caller has not freed.
@@ -224,6 +257,22 @@ struct Busy {
     slab: NonNull<Slab>,
     side: Side,
     requested: usize,
+}
+
+impl Busy {
+    /// Nobody has written behind the slot, which is at `pointer`.
+    #[inline(always)]
+    fn is_whole(&self, pointer: usize) -> bool {
+        // SAFETY: (1) it is busy, so its caller's, who is in this call.
+        unsafe { canary::is_whole_behind_slot(pointer + self.requested) }
+    }
+}
+
+/// The slot at `user`, just taken back, with so many bytes unused: nobody has written behind it.
+#[inline(always)]
+fn is_whole(slab: &Slab, user: usize, unused: u32) -> bool {
+    // SAFETY: (1) it was handed out with as many unused, of which a header's eight or more lie behind its data.
+    unsafe { canary::is_whole_behind_slot(user + (slab.stride - unused) as usize) }
 }
 
 /// The busy slot at `pointer`, any bit pattern. `None` when the address is in no slab of the heap.
@@ -260,6 +309,15 @@ pub fn size(heap: usize, pointer: usize) -> Option<usize> {
     }
 }
 
+/// [`size`] of a slot that nobody has written behind.
+#[inline(always)]
+pub fn size_whole(heap: usize, pointer: usize) -> Option<usize> {
+    match find(heap, pointer)? {
+        Ok(busy) if busy.is_whole(pointer) => Some(busy.requested),
+        _ => None,
+    }
+}
+
 /// Bytes the caller of the busy slot at `pointer`, any bit pattern, asked for. Takes no lock. `None`
 /// when the address is in no slab of the heap.
 ///
@@ -274,10 +332,22 @@ pub fn requested(heap: &Heap, pointer: usize) -> Option<Result<usize, HeapFailur
     })
 }
 
+/// [`requested`] of a slot that nobody has written behind.
+///
+/// # Errors
+/// As there; also that somebody has.
+pub fn requested_whole(heap: &Heap, pointer: usize) -> Option<Result<usize, HeapFailure>> {
+    let found = find(heap.handle, pointer)?.and_then(|busy| match busy.is_whole(pointer) {
+        true => Ok(busy.requested),
+        false => Err(FailureKind::BufferOverrun),
+    });
+    Some(found.map_err(|kind| blocks::failure(heap, kind, pointer)))
+}
+
 /// Frees the slot at `pointer`, any bit pattern. `None` when the address is in no slab of the heap.
 ///
 /// # Errors
-/// No busy slot starts there. Nothing was changed.
+/// No busy slot starts there, or its caller has written behind it. Nothing was changed.
 #[inline]
 pub fn free(heap: &Heap, pointer: usize) -> Option<Result<(), HeapFailure>> {
     let front = heap.frontend()?;
@@ -305,8 +375,10 @@ fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) -> Result<(), F
         }
         exchange::share(front, record, lane);
     };
-    if !taken_back {
-        return Err(FailureKind::BlockNotBusy);
+    let unused = taken_back.ok_or(FailureKind::BlockNotBusy)?;
+    if !is_whole(record, user, unused) {
+        busy.side.hand_out(wide, unused as usize);
+        return Err(FailureKind::BufferOverrun);
     }
     let kept = Kept {
         user,

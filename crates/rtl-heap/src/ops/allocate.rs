@@ -2,8 +2,8 @@
 
 use core::ptr::NonNull;
 
-use crate::backend::large;
 use crate::backend::split::{self, Request};
+use crate::backend::{canary, large};
 use crate::entry::EntryFlags;
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
@@ -75,6 +75,7 @@ pub unsafe fn allocate_instead(
     let user = block.user() as *mut u8;
     // SAFETY: the block is ours, `size` bytes of it are the user's, and all of it is committed.
     unsafe {
+        canary::renew(heap, &block);
         if block.entry.flags.contains(EntryFlags::USER_VALUE) {
             extras::write_slot(heap, &block, [0; 2]);
         }

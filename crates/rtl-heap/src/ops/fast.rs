@@ -6,6 +6,7 @@
 use core::ptr::{self, NonNull};
 
 use crate::alone;
+use crate::backend::canary;
 use crate::buckets;
 use crate::entry::{Payload, USER_OFFSET};
 use crate::flags::HeapFlags;
@@ -87,7 +88,7 @@ pub unsafe fn move_kept(
     if flags.contains(HeapFlags::REALLOC_IN_PLACE_ONLY) {
         return None;
     }
-    let old_size = slots::size(heap, pointer)?;
+    let old_size = slots::size_whole(heap, pointer)?;
     let moved = allocate_any_kept(heap, flags, size)?;
     // SAFETY: (1): both blocks hold as many bytes as are copied. The old one is live, as just found, so
     // it goes one way or the other.
@@ -169,8 +170,9 @@ unsafe fn take(
     // SAFETY: as above.
     unsafe {
         heap.key
-            .write_payload(block, payload.unpark(granules, size))
-    };
+            .write_payload(block, payload.unpark(granules, size));
+        canary::write(block + USER_OFFSET + size, granules.bytes() - size);
+    }
     state.accounting.add_live(size);
     // SAFETY: no block lies at the start of the address space.
     Some(unsafe { NonNull::new_unchecked((block + USER_OFFSET) as *mut u8) })
@@ -198,8 +200,9 @@ unsafe fn take_middle(
     // SAFETY: as above.
     unsafe {
         heap.key
-            .write_payload(block, payload.unpark(granules, size))
-    };
+            .write_payload(block, payload.unpark(granules, size));
+        canary::write(block + USER_OFFSET + size, granules.bytes() - size);
+    }
     state.accounting.add_live(size);
     NonNull::new((block + USER_OFFSET) as *mut u8)
 }
@@ -237,7 +240,7 @@ pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool
     }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
-    let Some((block, payload)) = live_block(heap, region, pointer) else {
+    let Some((block, payload)) = whole_block(heap, region, pointer) else {
         return false;
     };
     let size = payload.size();
@@ -258,7 +261,7 @@ pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool
 /// 1. As for [`free_alone`]; the heap's lock is held and `state` is its state.
 #[inline(always)]
 unsafe fn park(heap: &Heap, state: &mut State, region: &Region, pointer: usize) -> bool {
-    match live_block(heap, region, pointer) {
+    match whole_block(heap, region, pointer) {
         Some((block, payload)) if state.lookaside.push(payload.size(), block) => {
             // SAFETY: INV-STARTS; (1).
             unsafe { heap.key.write_payload(block, payload.park()) };
@@ -297,6 +300,15 @@ fn owner_of(pointer: usize) -> Option<(&'static Region, &'static Heap)> {
     // SAFETY: INV-REGION: records stay readable.
     let region = unsafe { regions::near(pointer)?.as_ref() };
     Some((region, Heap::of(region)?))
+}
+
+/// [`live_block`] that nobody has written behind.
+#[inline(always)]
+fn whole_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
+    let (block, payload) = live_block(heap, region, pointer)?;
+    // SAFETY: (1) it is live, and its heap's lock held.
+    let whole = unsafe { canary::is_whole(block, payload) };
+    whole.then_some((block, payload))
 }
 
 /// The live block whose user bytes start at `pointer`, any bit pattern, in the heap's `region`. The

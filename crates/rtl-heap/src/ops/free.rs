@@ -1,7 +1,7 @@
 //! Freeing a block (3.2).
 
 use crate::backend::blocks::{self, Located};
-use crate::backend::{coalesce, large, park};
+use crate::backend::{canary, coalesce, large, park};
 use crate::failure::Refusal;
 use crate::heap::{Heap, State};
 
@@ -17,6 +17,8 @@ pub unsafe fn free(heap: &Heap, state: &mut State, pointer: usize) -> Result<(),
     // SAFETY: (1).
     match unsafe { blocks::locate(heap, pointer) }? {
         Located::Block(block) => {
+            // SAFETY: (1).
+            unsafe { canary::check(heap, &block) }?;
             // SAFETY: (1).
             if !unsafe { park::park_more(heap, state, &block) } {
                 // SAFETY: (1).

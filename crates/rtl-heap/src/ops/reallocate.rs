@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use crate::backend::blocks::{self, Block, Located};
-use crate::backend::{coalesce, large, park, split};
+use crate::backend::{canary, coalesce, large, park, split};
 use crate::entry::{Entry, EntryFlags};
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
@@ -34,11 +34,14 @@ pub unsafe fn reallocate(
     // SAFETY: (1).
     let (old_size, in_place, kept_flags) = unsafe {
         match located {
-            Located::Block(block) => (
-                block.entry.requested(),
-                resize_block(heap, state, flags, &block, size)?,
-                extras::call_flags(block.entry.flags),
-            ),
+            Located::Block(block) => {
+                canary::check(heap, &block)?;
+                (
+                    block.entry.requested(),
+                    resize_block(heap, state, flags, &block, size)?,
+                    extras::call_flags(block.entry.flags),
+                )
+            }
             Located::Large(region) => (
                 region.as_ref().requested,
                 large::resize(heap, state, region, size),
@@ -99,7 +102,7 @@ pub unsafe fn move_slot(
     pointer: usize,
     size: usize,
 ) -> Option<Result<NonNull<u8>, Refusal>> {
-    let old_size = match slots::requested(heap, pointer)? {
+    let old_size = match slots::requested_whole(heap, pointer)? {
         Ok(requested) => requested,
         Err(failure) => return Some(Err(failure.into())),
     };
@@ -234,7 +237,14 @@ unsafe fn resize_block(
         }
     };
     // SAFETY: (1).
-    unsafe { extras::write_slot(heap, &resized, value) };
+    unsafe {
+        if size > block.entry.requested() {
+            canary::renew(heap, &resized);
+        } else {
+            canary::leave(heap, &resized);
+        }
+        extras::write_slot(heap, &resized, value);
+    }
     Ok(true)
 }
 
