@@ -9,6 +9,22 @@ use anyhow::{Context, Result};
 use crate::toolchain::WINE_ENVIRONMENT;
 use crate::workspace::Workspace;
 
+/// What stands before a Windows program to run it. In one of several hundred processes the randomised
+/// layout of the address space puts something where Wine wants a page of its own, and the program does not
+/// start (Wine 8: "failed to map the shared user data"): so without randomising, where that can be asked for.
+pub fn runner() -> &'static [&'static str] {
+    const FIXED_LAYOUT: &[&str] = &["setarch", "--addr-no-randomize", "wine"];
+    const PLAIN: &[&str] = &["wine"];
+    let asked = Command::new(FIXED_LAYOUT[0])
+        .args([FIXED_LAYOUT[1], "true"])
+        .stderr(Stdio::null())
+        .status();
+    match asked {
+        Ok(status) if status.success() => FIXED_LAYOUT,
+        _ => PLAIN,
+    }
+}
+
 /// A Wine prefix in use. Its server is asked to end when this is dropped.
 pub struct Prefix {
     directory: PathBuf,

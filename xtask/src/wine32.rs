@@ -16,7 +16,10 @@ const SOURCES_ONE_LINE: &str = "/etc/apt/sources.list";
 /// directories that the program may touch keep their paths inside the root; the mounts end with the
 /// mount namespace.
 const RUNNER: &str = r#"set -euo pipefail
-exec unshare --mount bash -c '
+# As in wine.rs.
+fixed_layout="setarch --addr-no-randomize"
+$fixed_layout true 2>/dev/null || fixed_layout=
+exec $fixed_layout unshare --mount bash -c '
 set -e
 root=$1; directory=$2; shift 2
 for shared in /proc /dev /tmp "$HOME" "$directory"; do

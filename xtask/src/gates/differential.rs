@@ -3,7 +3,7 @@
 use crate::build_std;
 use crate::gate::{Gate, Verdict};
 use crate::toolchain::{BUILD_STD_CARGO, DIFFERENTIAL_OPERATIONS, WIN64};
-use crate::wine::Prefix;
+use crate::wine::{self, Prefix};
 use crate::workspace::find_program;
 
 /// Both heaps give the same answers, but for the known ones.
@@ -30,7 +30,10 @@ pub const GATE: Gate = Gate {
             .arg("--target-dir")
             .arg(workspace.target_dir("build-std"))
             .args(["--test", "differential", "--", "--nocapture"])
-            .env("CARGO_TARGET_X86_64_WIN7_WINDOWS_GNU_RUNNER", "wine")
+            .env(
+                "CARGO_TARGET_X86_64_WIN7_WINDOWS_GNU_RUNNER",
+                wine::runner().join(" "),
+            )
             .env("RTL_HEAP_DIFFERENTIAL_OPERATIONS", DIFFERENTIAL_OPERATIONS)
             .run()?;
         Ok(Verdict::Passed)

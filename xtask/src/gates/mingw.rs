@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::build_std;
 use crate::gate::{Gate, Verdict};
 use crate::toolchain::{BUILD_STD_CARGO, WIN64};
-use crate::wine::Prefix;
+use crate::wine::{self, Prefix};
 use crate::workspace::{Workspace, find_program};
 
 /// `windows.h` declares what `rtlheap.dll` exports.
@@ -76,7 +76,10 @@ fn run(workspace: &Workspace) -> Result<Verdict> {
     }
     let prefix = Prefix::open_64(workspace)?;
     prefix.keep_server()?;
-    let mut command = workspace.command("wine");
+    let (starter, rest) = wine::runner()
+        .split_first()
+        .context("a runner has a program")?;
+    let mut command = workspace.command(starter).args(rest);
     for (name, value) in prefix.environment() {
         command = command.env(name, value);
     }

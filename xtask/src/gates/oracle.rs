@@ -14,7 +14,7 @@ use crate::conformance::lines::{self, Kind, Line, Target, line_of_test};
 use crate::conformance::{self, Results};
 use crate::gate::{Gate, Verdict};
 use crate::toolchain::{BUILD_STD_CARGO, WIN64};
-use crate::wine::Prefix;
+use crate::wine::{self, Prefix};
 use crate::workspace::{Workspace, find_program};
 
 /// The tests agree with Windows, or differ from Wine where Wine is known to differ.
@@ -101,7 +101,8 @@ impl Oracle<'_> {
         }
         command
             .env("RUST_BACKTRACE", "0")
-            .args([SECONDS_MOST, "wine"])
+            .arg(SECONDS_MOST)
+            .args(wine::runner())
             .arg(program)
     }
 

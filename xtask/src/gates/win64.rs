@@ -3,7 +3,7 @@
 use crate::build_std;
 use crate::gate::{Gate, Verdict};
 use crate::toolchain::WIN64;
-use crate::wine::Prefix;
+use crate::wine::{self, Prefix};
 use crate::workspace::find_program;
 
 /// The tests pass on 64-bit Windows.
@@ -22,7 +22,7 @@ pub const GATE: Gate = Gate {
         let mut environment = prefix.environment();
         environment.push((
             "CARGO_TARGET_X86_64_WIN7_WINDOWS_GNU_RUNNER",
-            "wine".to_owned(),
+            wine::runner().join(" "),
         ));
         build_std::test(workspace, WIN64, &environment)
     },
