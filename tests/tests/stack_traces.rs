@@ -1,6 +1,6 @@
 //! Who allocated a block: `FLG_USER_STACK_TRACE_DB` (10.1), the classes `HeapStackDatabase` and
 //! `HeapSetDebuggingInformation` (9), and the library's own question. What a trace holds depends on
-//! the frame pointers that code keeps; that it is the same for the same caller does not.
+//! the system; that it is the same for the same caller does not.
 #![cfg(not(all(feature = "oracle", windows)))]
 
 use core::ffi::c_void;

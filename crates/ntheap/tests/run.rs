@@ -189,6 +189,34 @@ fn death_by_signal_is_reported_as_such() {
 }
 
 #[test]
+fn a_write_behind_a_block_is_reported_with_its_place_in_the_program() {
+    let folder = TempDir::new().unwrap();
+    let program = compiled(
+        &folder,
+        r#"#include <stdlib.h>
+        #include <string.h>
+        static void use(const char *text)
+        {
+            char *copy = malloc(strlen(text));
+            strcpy(copy, text);
+            free(copy);
+        }
+        int main(int count, char **texts) { use(texts[count - 1]); }"#,
+        // As distributions build: without frame pointers.
+        &["-O2", "-fomit-frame-pointer", "-fno-builtin", "-w"],
+    );
+    let output = run(&[text(&program), "hello, heap"]);
+    assert_eq!(output.status.code(), Some(128 + 6));
+    let report = stderr(&output);
+    assert!(report.contains("the bytes behind a block"), "{report}");
+    let stack = report.lines().find(|line| line.contains("called from"));
+    let stack = stack.unwrap_or_default();
+    let name = program.file_name().unwrap().to_string_lossy();
+    assert!(stack.contains("librtlheap_malloc.so+0x"), "{report}");
+    assert!(stack.contains(&format!(" {name}+0x")), "{report}");
+}
+
+#[test]
 fn a_library_that_was_preloaded_before_still_is() {
     let folder = TempDir::new().unwrap();
     let other = compiled(

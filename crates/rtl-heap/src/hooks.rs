@@ -126,14 +126,18 @@ mod default {
         let mut line = Line::new();
         line.failure(failure);
         stderr::write(line.bytes());
-        let mut frames = [0; 16];
+        let mut frames = [0; 32];
         let count = stack::capture(&mut frames);
+        let place_of = |address| {
+            let place = stack::place_of(address)?;
+            Some((place.module, place.offset))
+        };
         let mut line = Line::new();
-        line.stack("called", &frames[..count]);
+        line.stack("called", &frames[..count], place_of);
         stderr::write(line.bytes());
         if !failure.allocated_by.is_empty() {
             let mut line = Line::new();
-            line.stack("the block was allocated", failure.allocated_by);
+            line.stack("the block was allocated", failure.allocated_by, place_of);
             stderr::write(line.bytes());
         }
     }

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use crate::failure::HeapFailure;
 
-const LENGTH: usize = 512;
+const LENGTH: usize = 1024;
 
 /// A line under construction; what does not fit is cut off.
 pub struct Line {
@@ -65,11 +65,20 @@ impl Line {
         self.end();
     }
 
-    /// Return addresses, innermost first, behind what they are of: `called` or `allocated`.
-    pub fn stack(&mut self, what: &str, frames: &[usize]) {
+    /// Return addresses, innermost first, behind what they are of: `called` or `allocated`. `place_of` says
+    /// for an address the module that it lies in and where, if it knows.
+    pub fn stack(
+        &mut self,
+        what: &str,
+        frames: &[usize],
+        place_of: impl Fn(usize) -> Option<(&'static str, usize)>,
+    ) {
         let _ = write!(self, "rtl-heap: {what} from");
         for frame in frames {
-            let _ = write!(self, " {frame:#x}");
+            let _ = match place_of(*frame) {
+                Some((module, offset)) => write!(self, " {module}+{offset:#x}"),
+                None => write!(self, " {frame:#x}"),
+            };
         }
         self.end();
     }
@@ -96,8 +105,19 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_is_cut_and_still_ends() {
         let mut line = Line::new();
-        line.stack("called", &[usize::MAX; 100]);
+        line.stack("called", &[usize::MAX; 100], |_| None);
         assert_eq!(line.bytes().len(), LENGTH);
         assert_eq!(line.bytes().last(), Some(&b'\n'));
+    }
+
+    #[test]
+    fn a_stack_says_modules_where_they_are_known() {
+        let mut line = Line::new();
+        let place_of = |address| (address != 0x20).then_some(("program", address - 0x10));
+        line.stack("called", &[0x11, 0x20, 0x31], place_of);
+        assert_eq!(
+            line.bytes(),
+            b"rtl-heap: called from program+0x1 0x20 program+0x21\n"
+        );
     }
 }

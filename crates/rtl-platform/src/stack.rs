@@ -3,15 +3,30 @@
 use crate::sys::stack as sys;
 
 /// Stores the return addresses of the callers, innermost first, in `frames` and says how many
-/// there are. Never allocates and never touches memory outside the thread's stack, whatever that
-/// holds.
+/// there are. Never allocates.
 ///
-/// On Windows the system walks the stack. Elsewhere the chain of frame pointers is followed, which
-/// reaches as far as code keeps them: always on macOS and ARM64, on x86-64 Linux where it was
-/// built with `-C force-frame-pointers`.
+/// On Windows the system walks the stack, and on Linux the process's unwinder does, where it has one: with
+/// Rust's standard library or C++. Elsewhere, and where that finds nobody, the chain of frame pointers is
+/// followed, which reaches as far as code keeps them (always on macOS and ARM64) and touches no memory
+/// outside the thread's stack, whatever that holds.
 #[doc(alias = "RtlCaptureStackBackTrace")]
 pub fn capture(frames: &mut [usize]) -> usize {
     sys::capture(frames)
+}
+
+/// Where code lies in the file it was loaded from, as `addr2line -e FILE` and debuggers take it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The file's name without its folders.
+    pub module: &'static str,
+    /// Bytes from where the file was loaded.
+    pub offset: usize,
+}
+
+/// The place of a return address that [`capture`] found. `None` where the system does not say, as on Windows.
+/// Allocates nothing; takes the loader's lock.
+pub fn place_of(address: usize) -> Option<Place> {
+    sys::place_of(address)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod moving;
 pub mod random;
 pub mod stack;
 pub mod thread;
+mod unwinder;
 pub mod wait;
 #[cfg(target_arch = "x86_64")]
 pub mod word;

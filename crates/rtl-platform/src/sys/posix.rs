@@ -6,6 +6,7 @@ pub mod errno;
 pub mod fork;
 pub mod frames;
 pub mod mapping;
+pub mod modules;
 pub mod nap;
 pub mod placement;
 pub mod process;

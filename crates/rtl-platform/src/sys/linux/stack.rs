@@ -5,11 +5,13 @@
 //! is kept until the thread runs on another stack.
 
 use crate::pages::Span;
+pub use crate::sys::posix::modules::place_of;
+
 use crate::sys::posix::frames;
 use crate::thread;
 use crate::vm::PageState;
 
-use super::memory;
+use super::{memory, unwinder};
 
 /// Captures the callers of the caller.
 #[inline(never)]
@@ -18,6 +20,10 @@ pub fn capture(frames: &mut [usize]) -> usize {
     let Some(stack) = limits(stack_pointer) else {
         return 0;
     };
+    let count = unwinder::capture(frames, stack);
+    if count > 0 {
+        return count;
+    }
     // SAFETY: 1: the stack is mapped from the stack pointer up to the end of its mapping.
     unsafe { frames::walk(frame, stack_pointer, stack.end, frames) }
 }

@@ -1,5 +1,7 @@
 //! The thread's stack, whose limits the thread's own structure holds.
 
+pub use crate::sys::posix::modules::place_of;
+
 use crate::sys::posix::frames;
 
 /// Captures the callers of the caller.

@@ -1,5 +1,6 @@
 //! The thread's stack, which the system walks.
 
+use crate::stack::Place;
 use windows_sys::Win32::System::Diagnostics::Debug::RtlCaptureStackBackTrace;
 
 /// Captures the callers of the caller.
@@ -17,4 +18,9 @@ pub fn capture(frames: &mut [usize]) -> usize {
     let known = captured.iter().take_while(|&&frame| frame != 0).count();
     captured[known..].fill(0);
     known
+}
+
+/// The system's own tools tell modules from addresses.
+pub fn place_of(_address: usize) -> Option<Place> {
+    None
 }
