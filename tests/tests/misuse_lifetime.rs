@@ -135,6 +135,28 @@ fn a7_free_in_a_fresh_thread_without_a_heap() {
 }
 
 #[test]
+fn a7_free_in_a_fresh_thread_of_what_another_thread_shares_without_a_heap() {
+    let heap = TestHeap::new();
+    activate(&heap, 40);
+    let blocks: Vec<_> = (0..64).map(|_| heap.alloc(0, 40)).collect();
+    let mut addresses: Vec<_> = blocks.iter().map(|block| block.address()).collect();
+    addresses.sort_unstable();
+    let free = |heap: usize, block: usize| {
+        let freed = thread::spawn(move || HeapFree(heap as HANDLE, 0, block as *mut _));
+        freed.join().expect("it did not fault")
+    };
+    let last = addresses.pop().expect("there are some");
+    assert_eq!(free(heap.address(), last), TRUE);
+    for address in &addresses {
+        assert_eq!(free(0, *address), FALSE);
+    }
+    for address in addresses {
+        assert_eq!(heap.size_of(address as *const _), 40);
+        assert_eq!(HeapFree(heap.handle(), 0, address as *mut _), TRUE);
+    }
+}
+
+#[test]
 fn a8_free_in_two_threads_at_once() {
     let heap = TestHeap::new();
     for round in 0..500 {

@@ -15,16 +15,17 @@
 
 use crate::sync::{AtomicBool, AtomicU32, Ordering, heavy_barrier, light_barrier, nap};
 
-/// The slab is everybody's.
-const SHARED: u32 = 1;
-/// It is about to be: its lane may not have seen it yet.
-const CHANGING: u32 = 2;
-/// It belonged to a lane that is gone, and waits for another.
-const LEFT: u32 = 3;
-/// The name of the first lane.
-pub const FIRST_NAME: u32 = 4;
-/// The next one's is larger by so much: one name for slabs with entries of one byte, the next for the others.
+/// The next lane's name is larger by so much: one name for slabs with entries of one byte, the next for the
+/// others.
 pub const NAME_STEP: u32 = 2;
+/// The slab is everybody's. No state has one of the two names of a lane that owns nothing, 0 and 1.
+const SHARED: u32 = NAME_STEP;
+/// It is about to be: its lane may not have seen it yet.
+const CHANGING: u32 = SHARED + 1;
+/// It belonged to a lane that is gone, and waits for another.
+const LEFT: u32 = CHANGING + 1;
+/// The name of the first lane.
+pub const FIRST_NAME: u32 = LEFT + 2;
 
 /// What a lane has that slabs may belong to. Zero bytes are one that no slab belongs to.
 pub struct Claimant {
@@ -223,6 +224,10 @@ mod tests {
         assert!(owner.is_shared());
         owner.leave();
         assert!(!owner.adopt(&lane, false));
-        assert_eq!(owner.while_own(&lane, |wide| wide), None);
+        for state in [SHARED, CHANGING, LEFT] {
+            owner.0.store(state, Ordering::Relaxed);
+            assert_eq!(owner.while_own(&lane, |wide| wide), None);
+            assert!(!owner.is(&lane, false) && !owner.is(&lane, true));
+        }
     }
 }
