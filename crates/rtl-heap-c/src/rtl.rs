@@ -376,7 +376,7 @@ exports! { nt:
     }
 
     /// Frees a block. TRUE for NULL, whatever the heap; FALSE and `STATUS_INVALID_PARAMETER` for
-    /// what is no block of the heap, which is left as it is.
+    /// what is no block of the heap, or was written behind, which is left as it is.
     ///
     /// # Safety
     /// 1. The block is not used any more.

@@ -13,7 +13,7 @@
 //! | `malloc(0)` | a block of its own, of no bytes |
 //! | `realloc(p, 0)` | what the system's own does: ELF systems free `p` and return null, macOS returns an empty block |
 //! | `malloc_usable_size(p)` | exactly the bytes asked for: the rest of the granule is watched, and not the program's |
-//! | `free`, `realloc`, size of a pointer that is no live block | on ELF systems a report on standard error and the end of the process; on macOS, where the system's zones live on beside this heap, the pointer goes to them |
+//! | `free`, `realloc`, size of a pointer that is no live block; `free`, `realloc` of one that was written behind | on ELF systems a report on standard error and the end of the process; on macOS, where the system's zones live on beside this heap, the pointer goes to them |
 //! | corruption of a block | a report, and the end of the process, always |
 //! | `errno` | `ENOMEM` when there is no memory, `EINVAL` for an alignment that is none; `free` leaves it alone |
 //! | alignment | 16, and any power of two to 1 GiB on request |

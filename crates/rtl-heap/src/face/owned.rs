@@ -187,8 +187,8 @@ impl Heap {
     /// Changes a block's size, in place or by moving it; returns where it is now.
     ///
     /// # Errors
-    /// `NO_MEMORY`; `INVALID_PARAMETER` for what is no live block of this heap. The block is as it
-    /// was.
+    /// `NO_MEMORY`; `INVALID_PARAMETER` for what is no live block of this heap, and for one that was
+    /// written behind. The block is as it was.
     ///
     /// # Safety
     /// 1. If `block` is a live block of this heap, it is the caller's, and nobody uses it meanwhile.
@@ -207,7 +207,8 @@ impl Heap {
     /// Frees a block.
     ///
     /// # Errors
-    /// `INVALID_PARAMETER` for what is no live block of this heap; the heap is as it was.
+    /// `INVALID_PARAMETER` for what is no live block of this heap, and for one that was written behind;
+    /// the heap is as it was.
     ///
     /// # Safety
     /// 1. If `block` is a live block of this heap, it is the caller's, and nobody uses it any more.

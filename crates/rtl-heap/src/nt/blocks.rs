@@ -98,7 +98,8 @@ pub fn allocate_aligned(
 ///
 /// # Errors
 /// `NO_MEMORY`, also for what flags forbid to do elsewhere; `INVALID_PARAMETER` for what is no live
-/// block of the heap; `INVALID_HANDLE` for what is no heap. The block is as it was.
+/// block of the heap, and for one that was written behind (the
+/// catalogue's C1, C2); `INVALID_HANDLE` for what is no heap. The block is as it was.
 ///
 /// # Safety
 /// 1. If `pointer` is a live block of the heap, it is the caller's, and nobody uses it meanwhile.
@@ -139,7 +140,8 @@ pub unsafe fn reallocate(
 /// Frees a block. A null pointer is freed by doing nothing, whatever the handle (C100, C105).
 ///
 /// # Errors
-/// `INVALID_PARAMETER` for what is no live block of the heap; `INVALID_HANDLE` for what is no heap.
+/// `INVALID_PARAMETER` for what is no live block of the heap, and for one that was written behind (the
+/// catalogue's C1, C2); `INVALID_HANDLE` for what is no heap.
 /// The heap is as it was.
 ///
 /// # Safety
