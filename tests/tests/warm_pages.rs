@@ -115,6 +115,31 @@ fn what_a_burst_leaves_is_bounded_and_compacting_gives_it_back() {
 }
 
 #[test]
+fn what_is_kept_makes_a_growing_heap_no_larger() {
+    static ARENA: Arena<0x800_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
+    let most = || nt::accounting(heap).unwrap().peak_committed;
+    let mut blocks = Vec::new();
+    for round in 0..12 {
+        // A large block, whose reservation is kept, and some that leave warm pages.
+        free(heap, allocate(heap, 3 * MIB + round * 0x1_0000));
+        let several: Vec<_> = (0..24).map(|_| allocate(heap, MIB / 8)).collect();
+        several.into_iter().for_each(|block| free(heap, block));
+        for _ in 0..16 {
+            blocks.push(allocate(heap, MIB / 8));
+            assert!(VM.committed() <= most() + 5 * MIB / 2);
+        }
+    }
+    assert!(most() > 20 * MIB);
+    blocks.into_iter().for_each(|block| free(heap, block));
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+    assert_eq!(VM.reservations(), 0);
+}
+
+#[test]
 fn a_refused_commit_gives_warm_pages_back_and_succeeds() {
     static ARENA: Arena<0x80_0000> = Arena::new();
     static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);

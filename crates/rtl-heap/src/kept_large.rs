@@ -34,6 +34,11 @@ impl KeptLarge {
         size <= MOST_BYTES / 2
     }
 
+    /// Bytes of what is kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// There is room for a reservation of `size` bytes.
     pub fn has_room(&self, size: usize) -> bool {
         self.count < PLACES && self.bytes + size <= MOST_BYTES

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 use rtl_platform::vm::{Extent, Protection};
 
 use crate::backend::segment::discard;
-use crate::backend::warm;
+use crate::backend::{footprint, warm};
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
@@ -98,6 +98,10 @@ pub unsafe fn allocate(
     }
     state.accounting.add_reserved(reserve);
     state.accounting.add_committed(committed);
+    if !set_apart {
+        // SAFETY: (1).
+        unsafe { footprint::after_commit(heap, state) };
+    }
     Ok(region)
 }
 
@@ -179,11 +183,10 @@ unsafe fn keep(heap: &Heap, state: &mut State, region: &Region) -> bool {
         return false;
     }
     while !state.kept_large.has_room(size) {
-        let Some(oldest) = state.kept_large.pop_oldest() else {
-            return false;
-        };
         // SAFETY: (1).
-        unsafe { release_one(heap, oldest) };
+        if unsafe { release_oldest(heap, state) }.is_none() {
+            return false;
+        }
     }
     if !warm::may_hold(size) {
         return false;
@@ -226,16 +229,26 @@ unsafe fn release_one(heap: &Heap, kept: Kept) {
     }
 }
 
+/// Releases the reservation that has been kept longest; returns its bytes. `None` if there is none.
+///
+/// # Safety
+/// 1. The heap's lock is held and `state` is its state.
+pub unsafe fn release_oldest(heap: &Heap, state: &mut State) -> Option<usize> {
+    let oldest = state.kept_large.pop_oldest()?;
+    // SAFETY: (1).
+    unsafe { release_one(heap, oldest) };
+    Some(oldest.size)
+}
+
 /// Releases all reservations of large blocks that are kept. Says whether there was one.
 ///
 /// # Safety
 /// 1. The heap's lock is held and `state` is its state.
 pub unsafe fn release_kept(heap: &Heap, state: &mut State) -> bool {
     let mut any = false;
-    while let Some(kept) = state.kept_large.pop_oldest() {
+    // SAFETY: (1).
+    while unsafe { release_oldest(heap, state) }.is_some() {
         any = true;
-        // SAFETY: (1).
-        unsafe { release_one(heap, kept) };
     }
     any
 }

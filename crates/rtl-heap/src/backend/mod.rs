@@ -7,6 +7,7 @@ pub mod canary;
 pub mod coalesce;
 pub mod commit;
 pub mod decommit;
+pub mod footprint;
 pub mod large;
 pub mod park;
 pub mod segment;

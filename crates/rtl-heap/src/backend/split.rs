@@ -3,7 +3,7 @@
 use core::ptr;
 
 use crate::backend::blocks::{self, Block};
-use crate::backend::{commit, park, segment, warm};
+use crate::backend::{commit, footprint, park, segment, warm};
 use crate::entry::{Entry, EntryFlags, TAIL_SPILL};
 use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
@@ -254,6 +254,7 @@ pub unsafe fn detach_front(
                 warm::give_back(heap, state, 0);
                 commit::ensure(heap, &mut state.accounting, region, from, to)?;
             }
+            footprint::after_commit(heap, state);
         }
     }
     // SAFETY: (1): it is in the index.
