@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use crate::fork_lock::ForkLock;
 use crate::lane::Lane;
@@ -186,6 +186,8 @@ pub struct Frontend {
     pub lanes: AtomicPtr<Lane>,
     /// Number of those.
     pub lanes_count: AtomicU32,
+    /// Bytes of the slabs' pages that hold nothing (`Slab::untouched`).
+    pub untouched: AtomicUsize,
 }
 
 // SAFETY: `slabs` is guarded by the heap's lock, the rest guards itself.

@@ -223,6 +223,8 @@ pub struct State {
     pub free: FreeIndex,
     /// Per bucket, requests the back end served, up to the number that switches it on.
     pub requests: [u8; buckets::COUNT],
+    /// Slabs are looked through for pages to empty once the heap holds so many bytes.
+    pub next_emptying: usize,
     /// Blocks just freed.
     pub lookaside: Lookaside,
     /// Segments; the first one starts at the handle.

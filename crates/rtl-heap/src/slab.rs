@@ -13,6 +13,7 @@
 //! only used for slabs of the same bucket and size. So what a look at a stale pointer reads is at
 //! worst another slab's, never anything else.
 
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +23,7 @@ use crate::lane::Lane;
 use crate::metadata;
 use crate::regions::Region;
 use crate::side::Side;
-use crate::units::{GRANULE, Granules};
+use crate::units::{GRANULE, Granules, PAGE};
 
 /// The record of a slab, in the metadata pool, the side array right behind it.
 #[repr(C)]
@@ -49,6 +50,8 @@ pub struct Slab {
     pub free: u32,
     /// No slot below this one is free.
     lowest: u32,
+    /// A bit for each page that may hold something: a slot of it was taken since it was emptied.
+    touched: u32,
     /// The segment it lies in.
     pub region: NonNull<Region>,
     /// Next in its bucket's list: of slabs with free slots, of idle ones, or of spare records.
@@ -63,6 +66,10 @@ pub struct Slab {
 
 /// The largest slab: up to here one multiplication divides an offset by any stride ([`Slab::slot_at`]).
 pub const LARGEST_SLAB: usize = 0x2_0000;
+
+/// Pages of that.
+const MOST_PAGES: u32 = u32::BITS;
+const _: () = assert!(LARGEST_SLAB <= MOST_PAGES as usize * PAGE);
 
 impl Slab {
     fn record_bytes(slots: u32, wide: bool) -> usize {
@@ -94,6 +101,7 @@ impl Slab {
             bytes,
             free: slots,
             lowest: 0,
+            touched: 0,
             region: NonNull::dangling(),
             next: ptr::null_mut(),
             previous: ptr::null_mut(),
@@ -114,6 +122,7 @@ impl Slab {
         // SAFETY: (1).
         unsafe {
             (*slab.as_ptr()).region = region;
+            (*slab.as_ptr()).touched = 0;
             slab.as_ref().first.store(first, Ordering::Relaxed);
         }
     }
@@ -242,6 +251,65 @@ impl Slab {
         let side = Slab::side(slab, wide, slot);
         side.keep(wide);
         (record.address_of(slot), side)
+    }
+
+    /// Notes that all free slots from the one at `first` to the one at `last` were taken: there is no page
+    /// among theirs that has none but free slots. Returns the bytes of those that had been untouched.
+    ///
+    /// # Safety
+    /// 1. They are slots' addresses, and the bucket's lock is held.
+    #[inline]
+    pub unsafe fn touch(slab: NonNull<Slab>, first: usize, last: usize) -> usize {
+        // SAFETY: (1).
+        let record = unsafe { &mut *slab.as_ptr() };
+        let first = (first - record.first()) / PAGE;
+        let last = (last - record.first() + record.stride as usize - 1) / PAGE;
+        let pages = (u32::MAX << first) & (u32::MAX >> (MOST_PAGES as usize - 1 - last));
+        let new = pages & !record.touched;
+        record.touched |= new;
+        new.count_ones() as usize * PAGE
+    }
+
+    /// The slots that lie in a page, in part at least.
+    fn slots_in(&self, page: u32) -> Range<u32> {
+        let start = page * PAGE as u32;
+        start / self.stride..(start + PAGE as u32).div_ceil(self.stride).min(self.slots)
+    }
+
+    /// Bytes of its pages of which no slot was taken since they were emptied.
+    pub fn untouched(&self) -> usize {
+        self.bytes as usize - self.touched.count_ones() as usize * PAGE
+    }
+
+    /// Calls `empty` with each run of pages, address and bytes, that may hold something although all
+    /// slots in them are free. It says whether it emptied them.
+    ///
+    /// # Safety
+    /// 1. The slab is live and its bucket's lock is held.
+    pub unsafe fn empty_pages(slab: NonNull<Slab>, empty: impl Fn(usize, usize) -> bool) {
+        // SAFETY: (1).
+        let record = unsafe { &mut *slab.as_ptr() };
+        if (record.free as usize * record.stride as usize) < PAGE {
+            return;
+        }
+        // The last page holds the next block's header besides.
+        let pages = record.bytes / PAGE as u32 - 1;
+        let mut page = 0;
+        while page < pages {
+            let first = page;
+            while page < pages
+                && record.touched >> page & 1 != 0
+                // SAFETY: (1): the slab's own slots.
+                && record.slots_in(page).all(|slot| unsafe { Slab::is_free(slab, slot) })
+            {
+                page += 1;
+            }
+            let bytes = (page - first) as usize * PAGE;
+            if bytes != 0 && empty(record.first() + first as usize * PAGE, bytes) {
+                record.touched &= !(((1 << (page - first)) - 1) << first);
+            }
+            page += 1;
+        }
     }
 
     /// Makes a kept slot free.

@@ -137,6 +137,14 @@ unsafe impl Vm for Os {
         unsafe { memory::clear(at, size) };
     }
 
+    unsafe fn empty(&self, at: NonNull<u8>, size: usize) -> bool {
+        let whole = Span::new(at.as_ptr().addr(), size)
+            .inward(host_page_size())
+            .1;
+        // SAFETY: the caller's promises 1 and 2; the range is a part of the caller's.
+        whole.is_empty() || unsafe { memory::empty(at.with_addr_of(whole.start), whole.size()) }
+    }
+
     unsafe fn set_apart(&self, at: NonNull<u8>, size: usize) {
         // SAFETY: the caller's promise.
         unsafe { memory::set_apart(at, size) };

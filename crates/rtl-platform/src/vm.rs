@@ -274,6 +274,22 @@ pub unsafe trait Vm: Sync {
         unsafe { at.write_bytes(0, size) };
     }
 
+    /// Gives the memory of `size` bytes from `at` back although they stay committed: they hold nothing
+    /// that is wanted, and read as zero or as before until they are written again. False, and nothing
+    /// done, where that is not to be had, which is what a source says that knows no better.
+    ///
+    /// Where the host's page is larger than NT's, the edges keep what they hold.
+    ///
+    /// # Safety
+    ///
+    /// 1. The range lies in one live reservation of this source and all its pages are committed
+    ///    and writable.
+    /// 2. Nothing in the range is in use.
+    unsafe fn empty(&self, at: NonNull<u8>, size: usize) -> bool {
+        let _ = (at, size);
+        false
+    }
+
     /// Prepares a range whose protection is to be changed back and forth: where the system merges
     /// what is protected alike, and splits it again, it is told to leave this range alone.
     ///

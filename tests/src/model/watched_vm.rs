@@ -33,6 +33,7 @@ pub struct WatchedVm {
     books: Mutex<Books>,
     refused: AtomicUsize,
     refused_releases: AtomicUsize,
+    emptied: AtomicUsize,
 }
 
 impl WatchedVm {
@@ -52,6 +53,7 @@ impl WatchedVm {
             }),
             refused: AtomicUsize::new(0),
             refused_releases: AtomicUsize::new(0),
+            emptied: AtomicUsize::new(0),
         }
     }
 
@@ -83,6 +85,11 @@ impl WatchedVm {
     /// Releases refused so far: each is a reservation that stays.
     pub fn refused_releases(&self) -> usize {
         self.refused_releases.load(SeqCst)
+    }
+
+    /// Bytes of pages emptied so far.
+    pub fn emptied(&self) -> usize {
+        self.emptied.load(SeqCst)
     }
 
     /// The sizes of the live reservations, in bytes, by address.
@@ -220,6 +227,14 @@ unsafe impl Vm for WatchedVm {
         self.ask(Call::Protect)?;
         // SAFETY: the caller's promises.
         unsafe { self.inner.protect(at, size, protection) }
+    }
+
+    /// Whoever relied on what they held, or on zeroes, shall notice.
+    unsafe fn empty(&self, at: NonNull<u8>, size: usize) -> bool {
+        // SAFETY: the caller's promises 1 and 2.
+        unsafe { at.write_bytes(0xE7, size) };
+        self.emptied.fetch_add(size, SeqCst);
+        true
     }
 
     fn query(&self, at: usize) -> Result<RangeInfo, VmError> {

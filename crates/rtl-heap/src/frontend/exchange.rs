@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use crate::buckets::{Bucket, BucketState, Frontend, link};
-use crate::frontend::supply;
+use crate::frontend::{emptying, supply};
 use crate::heap::Heap;
 use crate::host::barrier_is_offered;
 use crate::kept::{Kept, Stack};
@@ -76,16 +76,20 @@ pub unsafe fn take(
             };
             // SAFETY: a listed slab is live; the lock is held.
             let batch = unsafe { slab.as_ref() }.free.min(count - taken);
+            let (mut first, mut last) = (usize::MAX, 0);
             for number in taken..taken + batch {
                 // SAFETY: (1); the slab has so many free slots; the lock is held.
                 unsafe {
                     let (user, side) = Slab::take(slab);
                     into.add(number as usize).write(Kept { user, side });
+                    first = first.min(user);
+                    last = user;
                 }
             }
             taken += batch;
             // SAFETY: as above.
             unsafe {
+                emptying::note_touched(front, Slab::touch(slab, first, last));
                 if slab.as_ref().free == 0 {
                     state.unlink_partial(slab);
                 }

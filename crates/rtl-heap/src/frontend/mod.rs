@@ -5,6 +5,7 @@
 //! lane or their bucket has a slot.
 
 pub mod activation;
+pub mod emptying;
 pub mod exchange;
 pub mod lanes;
 pub mod slots;

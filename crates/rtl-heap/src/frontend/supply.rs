@@ -8,6 +8,7 @@ use crate::backend::coalesce;
 use crate::backend::split::{self, Request};
 use crate::buckets::{self, Bucket, Frontend, link, unlink};
 use crate::entry::{Entry, EntryFlags, USER_OFFSET};
+use crate::frontend::emptying;
 use crate::heap::{Heap, State};
 use crate::slab::{LARGEST_SLAB, Slab};
 use crate::slab_map;
@@ -35,12 +36,15 @@ pub fn add_slab(heap: &Heap, front: &Frontend, bucket: (u32, Granules), slabs: u
     let entered = &front.buckets[bucket.0 as usize];
     heap.lock.enter();
     // SAFETY: the lock is held.
+    unsafe { emptying::before_growth(heap, heap.state(), front) };
+    // SAFETY: the lock is held.
     let made = unsafe { carve_slab(heap, heap.state(), entered, bucket, bytes) };
     if let Some(slab) = made {
         entered.lock.enter();
         // SAFETY: both locks are held; the slab is new.
         unsafe {
             link_in_heap(front, slab);
+            front.untouched.fetch_add(bytes, Ordering::Relaxed);
             let state = entered.state();
             link(&mut state.idle, slab);
             state.slabs += 1;
@@ -199,6 +203,9 @@ unsafe fn release_idle(heap: &Heap, state: &mut State, front: &Frontend, index: 
         // SAFETY: (1) INV-STARTS: the slab's own block.
         unsafe {
             unlink_in_heap(front, slab);
+            front
+                .untouched
+                .fetch_sub(record.untouched(), Ordering::Relaxed);
             if let Some(entry) = heap.key.read(address) {
                 let block = Block {
                     region,

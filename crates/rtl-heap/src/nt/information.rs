@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use crate::backend::{large, park, segment, warm};
 use crate::flags::HeapFlags;
 use crate::frontend::activation::LOW_FRAGMENTATION;
-use crate::frontend::{lanes, supply};
+use crate::frontend::{emptying, lanes, supply};
 use crate::heap::Heap;
 use crate::lifecycle::registry;
 use crate::nt::{HeapHandle, is_reentrant};
@@ -79,6 +79,7 @@ pub(super) fn give_back(heap: &'static Heap) {
     unsafe {
         park::release_all(heap, state);
         supply::release_all_idle(heap, state);
+        emptying::empty_all(heap);
         segment::release_kept(heap, state);
         warm::give_back(heap, state, 0);
         large::release_kept(heap, state);

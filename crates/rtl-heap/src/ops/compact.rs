@@ -3,7 +3,7 @@
 use crate::backend::blocks::{self, Block};
 use crate::backend::{commit, decommit, large, park, segment, warm};
 use crate::entry::{Entry, EntryFlags};
-use crate::frontend::{lanes, supply};
+use crate::frontend::{emptying, lanes, supply};
 use crate::heap::{Heap, State};
 use crate::regions::Backing;
 use crate::units::GRANULE;
@@ -19,6 +19,7 @@ pub unsafe fn compact(heap: &Heap, state: &mut State) -> usize {
     unsafe {
         park::release_all(heap, state);
         supply::release_all_idle(heap, state);
+        emptying::empty_all(heap);
         segment::release_kept(heap, state);
     }
     let mut largest = 0;

@@ -68,6 +68,16 @@ pub unsafe fn discard(at: NonNull<u8>, size: usize) -> bool {
     .is_ok()
 }
 
+/// Gives the memory of a range back that stays accessible.
+///
+/// # Safety
+///
+/// The range is the caller's, and nothing in it is in use.
+pub unsafe fn empty(at: NonNull<u8>, size: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { discard(at, size) }
+}
+
 /// Keeps the system from merging the range with its neighbours, whatever protection it gets: so a
 /// change of protection needs no new mapping. It does so by advice that means nothing for memory
 /// without a file.

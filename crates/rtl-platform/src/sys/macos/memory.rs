@@ -39,6 +39,20 @@ pub unsafe fn discard(at: NonNull<u8>, size: usize) -> bool {
     true
 }
 
+/// Gives the memory of a range back that stays accessible: when the system wants it.
+///
+/// # Safety
+///
+/// The range is the caller's, and nothing in it is in use.
+pub unsafe fn empty(at: NonNull<u8>, size: usize) -> bool {
+    crate::sys::posix::errno::kept(|| {
+        // SAFETY: the caller's promise.
+        let result = unsafe { libc::madvise(at.as_ptr().cast(), size, libc::MADV_FREE) };
+        (result == 0).then_some(())
+    })
+    .is_ok()
+}
+
 /// Nothing is gained by it here.
 ///
 /// # Safety

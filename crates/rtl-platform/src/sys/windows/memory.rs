@@ -163,6 +163,16 @@ pub unsafe fn clear(at: NonNull<u8>, size: usize) {
     unsafe { at.write_bytes(0, size) };
 }
 
+/// Gives the memory of a range back that stays accessible: never here, where the system takes what a
+/// process does not use.
+///
+/// # Safety
+///
+/// The range is the caller's.
+pub const unsafe fn empty(_at: NonNull<u8>, _size: usize) -> bool {
+    false
+}
+
 /// What moves reservations: nothing here.
 pub const fn mover() -> Option<Mover> {
     None
