@@ -156,6 +156,28 @@ fn a7_free_in_a_fresh_thread_of_what_another_thread_shares_without_a_heap() {
     }
 }
 
+/// A thread that is joined by what it did may still be at its end, where it gives back what it kept.
+#[test]
+fn a_heap_is_destroyed_while_threads_that_used_it_are_ending() {
+    for _ in 0..200 {
+        let heap = TestHeap::new();
+        activate(&heap, 40);
+        activate(&heap, 3000);
+        let work = || {
+            for size in [40, 3000] {
+                let blocks: Vec<_> = (0..50).map(|_| heap.alloc(0, size)).collect();
+                blocks.into_iter().for_each(|block| heap.free(block));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(work);
+            }
+        });
+        heap.destroy();
+    }
+}
+
 #[test]
 fn a8_free_in_two_threads_at_once() {
     let heap = TestHeap::new();

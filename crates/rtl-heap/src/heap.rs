@@ -414,7 +414,6 @@ impl Heap {
         };
         // SAFETY: (1): listed slabs are live, and spare records nobody's.
         unsafe {
-            lane::forget(&front.as_ref().lanes);
             let mut at = *front.as_ref().slabs.get();
             while let Some(slab) = NonNull::new(at) {
                 at = slab.as_ref().next_in_heap;
@@ -428,6 +427,17 @@ impl Heap {
                 }
             }
             metadata::free(front.cast(), size_of::<Frontend>());
+        }
+    }
+
+    /// Has no thread lead to the heap by a lane any more, not even one that is ending.
+    ///
+    /// # Safety
+    /// 1. Nobody uses the heap any more, but for what threads do at their end.
+    pub unsafe fn forget_lanes(&self) {
+        if let Some(front) = self.frontend() {
+            // SAFETY: (1).
+            unsafe { lane::forget(&front.lanes) };
         }
     }
 

@@ -306,15 +306,12 @@ pub fn set_handles(list: &AtomicPtr<Lane>, handle: usize) {
     while_still(|| all(list).for_each(|lane| lane.handle.store(handle, Ordering::Relaxed)));
 }
 
-/// Has no call find a heap's lanes any more. What they keep goes with the heap, they themselves when
-/// their threads come across them.
+/// Has no call find a heap's lanes any more, when threads that are ending are done with it. What they keep
+/// goes with the heap, they themselves when their threads come across them.
 ///
 /// # Safety
-/// 1. Nobody uses the heap any more.
+/// 1. Nobody uses the heap any more, but for what threads do at their end.
 pub unsafe fn forget(list: &AtomicPtr<Lane>) {
-    if list.load(Ordering::Relaxed).is_null() {
-        return;
-    }
     let handle = nobodys_handle();
     while_still(|| {
         let mut at = list.swap(ptr::null_mut(), Ordering::Relaxed);

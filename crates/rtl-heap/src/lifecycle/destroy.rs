@@ -21,6 +21,9 @@ pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
     if !registry::remove(heap) {
         return Err(Status::INVALID_HANDLE);
     }
+    // Threads that are ending may still be giving back what they kept.
+    // SAFETY: (1).
+    unsafe { heap.forget_lanes() };
     alone::leave(heap);
     // SAFETY: (1): the list was the last thing that led others here.
     let state = unsafe { heap.state() };
