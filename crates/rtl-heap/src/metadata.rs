@@ -19,8 +19,13 @@ const SMALLEST_CLASS: usize = 64;
 const FIRST_CHUNK: usize = 0x1_0000;
 const LARGEST_CHUNK: usize = 0x10_0000;
 
-/// Two classes per power of two: 64, 96, 128, 192, 256, …
-const CLASSES: usize = 2 * (LARGEST_CLASS.ilog2() - SMALLEST_CLASS.ilog2()) as usize + 1;
+/// Up to this there is a class for each multiple of the smallest: most pieces are records of slabs, of which
+/// there are many of many sizes.
+const LARGEST_FINE: usize = 0x1000;
+const FINE: usize = LARGEST_FINE / SMALLEST_CLASS;
+
+/// Above, two classes per power of two: 6 KiB, 8 KiB, 12 KiB, …
+const CLASSES: usize = FINE + 2 * (LARGEST_CLASS.ilog2() - LARGEST_FINE.ilog2()) as usize;
 
 struct State {
     /// Per class, the first free piece; its first word holds the next.
@@ -51,24 +56,27 @@ static POOL: Pool = Pool {
 };
 
 const fn class_of(bytes: usize) -> usize {
-    if bytes <= SMALLEST_CLASS {
+    let multiple = bytes.div_ceil(SMALLEST_CLASS);
+    if multiple <= 1 {
         return 0;
     }
+    if multiple <= FINE {
+        return multiple - 1;
+    }
     let power = (bytes - 1).ilog2();
-    let half = if bytes > (1 << power) + (1 << (power - 1)) {
-        2
-    } else {
-        1
-    };
-    2 * (power - SMALLEST_CLASS.ilog2()) as usize + half
+    let half = bytes > (1 << power) + (1 << (power - 1));
+    FINE + 2 * (power - LARGEST_FINE.ilog2()) as usize + half as usize
 }
 
 const fn class_bytes(class: usize) -> usize {
-    let base = SMALLEST_CLASS << (class / 2);
-    if class.is_multiple_of(2) {
-        base
-    } else {
+    if class < FINE {
+        return (class + 1) * SMALLEST_CLASS;
+    }
+    let base = LARGEST_FINE << ((class - FINE) / 2);
+    if (class - FINE).is_multiple_of(2) {
         base + base / 2
+    } else {
+        2 * base
     }
 }
 
