@@ -62,7 +62,7 @@ fn a_small_rest_of_a_block_is_not_parked_where_the_front_end_serves_its_size() {
 #[test]
 fn what_was_aligned_and_freed_is_had_again() {
     // With its header such a block fills pages.
-    const SIZE: usize = 2 * PAGE - 16;
+    const SIZE: usize = 2 * PAGE - 2 * size_of::<usize>();
     let heap = heap(HeapFlags::NO_SERIALIZE);
     let aligned = || nt::allocate_aligned(heap, NONE, SIZE, PAGE).unwrap();
     let mut blocks: Vec<_> = (0..400).map(|_| aligned()).collect();
