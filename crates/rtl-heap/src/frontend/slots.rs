@@ -3,6 +3,8 @@
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use rtl_platform::prefetch::prefetch;
+
 use crate::backend::{blocks, canary};
 use crate::buckets::{self, Frontend, LARGEST_EXACT};
 use crate::failure::{FailureKind, HeapFailure};
@@ -129,6 +131,9 @@ pub unsafe fn free_into_lane(heap: usize, pointer: usize, any: bool) -> Freed {
     };
     // SAFETY: records of slabs stay readable while their heap lives.
     let record = unsafe { slab.as_ref() };
+    // The bytes behind the data are looked at below, and lie there as a rule: nobody may have touched them
+    // since they were written.
+    prefetch(pointer.wrapping_add(record.stride as usize - GRANULE));
     let Some(lane) = lane::at_once(heap) else {
         return Freed::Not;
     };
