@@ -184,7 +184,8 @@ pub fn for_each_process_heap(mut visit: impl FnMut(HeapHandle) -> bool) {
 #[doc(alias = "HeapValidate")]
 pub fn validate(heap: HeapHandle, flags: HeapFlags, pointer: Option<*const u8>) -> bool {
     if let Some(pointer) = pointer
-        && ops::fast::slot_size(heap.0, pointer as usize).is_some()
+        && (ops::fast::slot_size(heap.0, pointer as usize).is_some()
+            || ops::fast::is_live(heap.0, flags, pointer as usize))
     {
         return true;
     }

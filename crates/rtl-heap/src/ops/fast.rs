@@ -4,6 +4,7 @@
 //! changed before everything is checked.
 
 use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering;
 
 use crate::alone;
 use crate::backend::canary;
@@ -290,7 +291,26 @@ pub fn size(heap: usize, flags: HeapFlags, pointer: usize) -> Option<usize> {
     if owner.plain_handle != heap {
         return None;
     }
-    let guard = owner.enter(flags);
+    size_in(owner, flags, region, pointer)
+}
+
+/// A live block of the back end is at `pointer` of the heap whose handle `heap` is, any bit patterns; false
+/// for the long way.
+#[inline(always)]
+pub fn is_live(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
+    let Some((region, owner)) = owner_of(pointer) else {
+        return false;
+    };
+    // Not for a heap that is hidden, nor for one whose commit routine may be at work.
+    owner.plain_handle == heap
+        && !owner.protected.load(Ordering::Relaxed)
+        && owner.settings.commit_routine.is_none()
+        && size_in(owner, flags, region, pointer).is_some()
+}
+
+#[inline(always)]
+fn size_in(heap: &Heap, flags: HeapFlags, region: &Region, pointer: usize) -> Option<usize> {
+    let guard = heap.enter(flags);
     let (_, payload) = live_block(guard.heap, region, pointer)?;
     let size = payload.requested();
     (size <= payload.size().bytes()).then_some(size)
