@@ -30,6 +30,7 @@ use crate::metadata;
 use crate::params::CommitRoutine;
 use crate::regions::{self, Region};
 use crate::slab::Slab;
+use crate::slab_map;
 use crate::tags::Tags;
 use crate::units::Granules;
 
@@ -400,6 +401,23 @@ impl Heap {
         if let Some(tags) = NonNull::new(self.tags.swap(ptr::null_mut(), Ordering::Relaxed)) {
             // SAFETY: (1).
             unsafe { Tags::destroy(tags) };
+        }
+    }
+
+    /// Has no address lead to a slab of the heap any more. Their memory is about to go, and may be another
+    /// heap's at once.
+    ///
+    /// # Safety
+    /// 1. Nobody uses the heap any more.
+    pub unsafe fn withdraw_slabs(&self) {
+        let Some(front) = self.frontend() else { return };
+        // SAFETY: (1): listed slabs are live.
+        unsafe {
+            let mut at = *front.slabs.get();
+            while let Some(slab) = at.as_ref() {
+                slab_map::set(slab.first(), slab.bytes as usize, 0);
+                at = slab.next_in_heap;
+            }
         }
     }
 

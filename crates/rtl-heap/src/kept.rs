@@ -160,7 +160,7 @@ impl Stack {
     /// Makes room for `capacity` slots in each half, more than before. False, and nothing done, without
     /// memory.
     pub fn grow(&self, capacity: usize) -> bool {
-        let Some(array) = metadata::allocate(Stack::array_bytes(capacity)) else {
+        let Some(array) = metadata::allocate_raw(Stack::array_bytes(capacity)) else {
             return false;
         };
         let first = array.cast::<Kept>().as_ptr();

@@ -1,8 +1,7 @@
 //! Memory for the heap's own records: descriptors, bitmaps, lists. Never the user's pages.
 //!
 //! Small pieces come from chunks that are cut up by size class and never given back, so a record
-//! that somebody still looks at stays mapped; large ones have reservations of their own. All of it
-//! reads zero when handed out.
+//! that somebody still looks at stays mapped; large ones have reservations of their own.
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -82,6 +81,16 @@ const fn class_bytes(class: usize) -> usize {
 
 /// `bytes` zeroed bytes, 32-aligned (page-aligned above 32 KiB); `None` when the system has none.
 pub fn allocate(bytes: usize) -> Option<NonNull<u8>> {
+    let piece = allocate_raw(bytes)?;
+    if bytes <= LARGEST_CLASS {
+        // SAFETY: the piece is ours and as large as its class.
+        unsafe { piece.write_bytes(0, class_bytes(class_of(bytes))) };
+    }
+    Some(piece)
+}
+
+/// [`allocate`] for what is written before it is read: its bytes are arbitrary.
+pub fn allocate_raw(bytes: usize) -> Option<NonNull<u8>> {
     if bytes > LARGEST_CLASS {
         let size = round_up(bytes, PAGE)?;
         return system_vm()?
@@ -100,10 +109,7 @@ pub fn allocate(bytes: usize) -> Option<NonNull<u8>> {
         piece = cut(state, class_bytes(class)).unwrap_or(0);
     }
     POOL.lock.leave();
-    let piece = NonNull::new(piece as *mut u8)?;
-    // SAFETY: the piece is ours and as large as its class.
-    unsafe { piece.write_bytes(0, class_bytes(class)) };
-    Some(piece)
+    NonNull::new(piece as *mut u8)
 }
 
 /// Gives back what [`allocate`] returned for the same `bytes`.

@@ -10,7 +10,7 @@
 //! record holds the lock of the heap the record names, which is what keeps it alive (INV-REGION).
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use rtl_platform::prefetch::prefetch;
 use rtl_platform::vm::Protection;
@@ -19,7 +19,6 @@ use crate::bits::Bits;
 use crate::entry::{HEADER_OFFSET, USER_OFFSET};
 use crate::fork_lock::ForkLock;
 use crate::metadata;
-use crate::slab_map;
 use crate::system_vm::system_vm;
 use crate::units::{ADDRESS_BITS, ALLOCATION_GRANULARITY, GRANULE, PAGE};
 
@@ -96,9 +95,6 @@ pub struct Region {
     /// A decommit was refused, so pages may be committed that count as uncommitted.
     pub left_pages: bool,
 
-    /// Segment: some page of it belonged to a slab once.
-    pub has_slabs: AtomicBool,
-
     /// Segment of a heap with tagging: per granule the tag of the block that starts there. Null as
     /// long as no block of the segment had one.
     tag_table: AtomicPtr<u16>,
@@ -163,7 +159,6 @@ impl Region {
             initial_commit_end: base,
             starts,
             pages,
-            has_slabs: AtomicBool::new(false),
             warm: Bits::EMPTY,
             shrunk: Bits::EMPTY,
             left_pages: false,
@@ -488,9 +483,6 @@ pub unsafe fn publish(region: NonNull<Region>) {
 pub unsafe fn withdraw(region: NonNull<Region>) {
     // SAFETY: (1).
     let record = unsafe { region.as_ref() };
-    if record.has_slabs.load(Ordering::Relaxed) {
-        slab_map::set(record.base, record.size, 0);
-    }
     CHANGES.enter();
     if record.mapped {
         let first = record.base >> GRANULARITY_SHIFT;

@@ -19,6 +19,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::belonging::Owner;
 use crate::buckets;
+use crate::kept::Kept;
 use crate::lane::Lane;
 use crate::metadata;
 use crate::regions::Region;
@@ -233,24 +234,47 @@ impl Slab {
         self.free == self.slots
     }
 
-    /// Takes the lowest free slot, to be kept.
+    /// Takes the lowest free slots, up to `count` of them, to be kept, and stores them below `above`, the
+    /// lowest nearest to it. Returns how many.
     ///
     /// # Safety
-    /// 1. The slab has a free slot, and its bucket's lock is held.
-    #[inline]
-    pub unsafe fn take(slab: NonNull<Slab>) -> (usize, Side) {
+    /// 1. The slab's bucket's lock is held, and there is room for `count` slots below `above`.
+    pub unsafe fn take(slab: NonNull<Slab>, above: *mut Kept, count: u32) -> u32 {
+        // SAFETY: (1).
+        unsafe {
+            match slab.as_ref().is_wide() {
+                true => Slab::take_of::<true>(slab, above, count),
+                false => Slab::take_of::<false>(slab, above, count),
+            }
+        }
+    }
+
+    /// # Safety
+    /// 1. As for [`Slab::take`]; the slab is `WIDE` or not.
+    #[inline(always)]
+    unsafe fn take_of<const WIDE: bool>(slab: NonNull<Slab>, above: *mut Kept, count: u32) -> u32 {
         // SAFETY: (1).
         let record = unsafe { &mut *slab.as_ptr() };
-        let wide = record.is_wide();
+        let count = count.min(record.free);
+        let (mut place, end) = (above, above.wrapping_sub(count as usize));
+        let (first, stride) = (record.first(), record.stride as usize);
         let mut slot = record.lowest;
-        while !Slab::side(slab, wide, slot).is_free(wide) {
+        // So many of its slots are free.
+        while place != end {
+            while !Slab::side(slab, WIDE, slot).is_free(WIDE) {
+                slot += 1;
+            }
+            let side = Slab::side(slab, WIDE, slot);
+            side.keep(WIDE);
+            let user = first + slot as usize * stride;
+            place = place.wrapping_sub(1);
+            // SAFETY: (1).
+            unsafe { place.write(Kept { user, side }) };
             slot += 1;
         }
-        record.lowest = slot + 1;
-        record.free -= 1;
-        let side = Slab::side(slab, wide, slot);
-        side.keep(wide);
-        (record.address_of(slot), side)
+        record.lowest = slot;
+        record.free -= count;
+        count
     }
 
     /// Notes that all free slots from the one at `first` to the one at `last` were taken: there is no page
@@ -329,7 +353,10 @@ impl Slab {
 
 #[cfg(all(test, feature = "os"))]
 mod tests {
+    extern crate std;
     use super::*;
+    use core::mem::MaybeUninit;
+    use std::vec::Vec;
 
     const BUCKET: u32 = 3;
 
@@ -344,11 +371,22 @@ mod tests {
     #[test]
     fn slots_are_found_by_their_first_byte_only_and_know_their_size() {
         let slab = slab(48, 0x1000, BUCKET);
+        // SAFETY: (1) the slab is ours, nobody else touches it, and there is room.
+        let take = |count: u32| unsafe {
+            let mut room = [MaybeUninit::<Kept>::uninit(); 85];
+            let taken = Slab::take(slab, room.as_mut_ptr_range().end.cast(), count) as usize;
+            room[85 - taken..]
+                .iter()
+                .rev()
+                .map(|kept| kept.assume_init())
+                .collect::<Vec<_>>()
+        };
         // SAFETY: (1) the slab is ours, nobody else touches it.
         unsafe {
-            let (first, side) = Slab::take(slab);
-            let (second, _) = Slab::take(slab);
-            assert_eq!((first, second), (0x10_0000, 0x10_0030));
+            let taken = take(2);
+            let [(first, side), (second, _)] =
+                [0, 1].map(|at: usize| (taken[at].user, taken[at].side));
+            assert_eq!((taken.len(), first, second), (2, 0x10_0000, 0x10_0030));
             assert_eq!(slab.as_ref().slot_at(second), Some(1));
             assert_eq!(slab.as_ref().slot_at(second + 16), None);
             assert_eq!(slab.as_ref().slot_at(0x10_0000 + 85 * 48), None);
@@ -360,7 +398,17 @@ mod tests {
             Slab::give_back(slab, 0);
             assert_eq!(Slab::requested(slab, 0), None);
             assert!(Slab::is_free(slab, 0) && !Slab::is_free(slab, 1));
-            assert_eq!(Slab::take(slab).0, first);
+            // The free one among those that are not, then those behind them, as far as there are any.
+            assert_eq!(take(1)[0].user, first);
+            Slab::give_back(slab, 1);
+            let rest: Vec<_> = take(85).iter().map(|kept| kept.user).collect();
+            assert_eq!(
+                rest,
+                (1..85)
+                    .map(|slot| 0x10_0000 + slot * 48)
+                    .collect::<Vec<_>>()
+            );
+            assert_eq!((slab.as_ref().free, take(1).len()), (0, 0));
             Slab::destroy(slab);
         }
     }

@@ -87,15 +87,21 @@ fn make_table(address: usize) -> bool {
 /// Names the slab whose record is at `slab` as the owner of the pages of `address..address + bytes`,
 /// 0 for none. The pages are the caller's; where there is no room for entries there are none to make.
 pub fn set(address: usize, bytes: usize, slab: usize) {
-    for page in (address / PAGE..=(address + bytes - 1) / PAGE).map(|number| number * PAGE) {
+    let (mut page, last) = (address / PAGE, (address + bytes - 1) / PAGE);
+    while page <= last {
+        let (first, number) = (page * PAGE, page & (TABLE_LENGTH - 1));
+        let count = (TABLE_LENGTH - number).min(last - page + 1);
+        page += count;
         // Relaxed: who made room for these pages sees that it did.
-        if PARTS[place(page)].load(Ordering::Relaxed) != part(page) {
+        if PARTS[place(first)].load(Ordering::Relaxed) != part(first) {
             continue;
         }
         // SAFETY: as in `at`.
-        if let Some(table) = unsafe { ROOT[place(page)].load(Ordering::Relaxed).as_ref() } {
-            // Release pairs with the Acquire in `at`.
-            table[(page / PAGE) & (TABLE_LENGTH - 1)].store(slab, Ordering::Release);
+        if let Some(table) = unsafe { ROOT[place(first)].load(Ordering::Relaxed).as_ref() } {
+            for entry in &table[number..number + count] {
+                // Release pairs with the Acquire in `at`.
+                entry.store(slab, Ordering::Release);
+            }
         }
     }
 }

@@ -50,8 +50,9 @@ impl<'a> From<'a> {
     }
 }
 
-/// Takes up to `count` slots of bucket `index` from its slabs, in rising order, and stores them at `into`.
-/// Returns how many it took: none only without memory.
+/// Takes up to `count` slots of bucket `index` from its slabs and stores them at `into`, the first one of
+/// each slab last, so that what is handed out in turn lies in a row. Returns how many it took: none only
+/// without memory.
 ///
 /// # Safety
 /// 1. There is room for `count` slots, at least one, at `into`.
@@ -74,19 +75,16 @@ pub unsafe fn take(
             let Some(slab) = (unsafe { next_slab(front, bucket, state, from) }) else {
                 break;
             };
-            // SAFETY: a listed slab is live; the lock is held.
-            let batch = unsafe { slab.as_ref() }.free.min(count - taken);
-            let (mut first, mut last) = (usize::MAX, 0);
-            for number in taken..taken + batch {
-                // SAFETY: (1); the slab has so many free slots; the lock is held.
-                unsafe {
-                    let (user, side) = Slab::take(slab);
-                    into.add(number as usize).write(Kept { user, side });
-                    first = first.min(user);
-                    last = user;
-                }
-            }
-            taken += batch;
+            // SAFETY: a listed slab is live and has free slots; the lock is held; (1).
+            let (first, last) = unsafe {
+                let above = into.add((count - taken) as usize);
+                let batch = Slab::take(slab, above, count - taken);
+                taken += batch;
+                (
+                    above.sub(1).read().user,
+                    above.sub(batch as usize).read().user,
+                )
+            };
             // SAFETY: as above.
             unsafe {
                 emptying::note_touched(front, Slab::touch(slab, first, last));
@@ -99,6 +97,10 @@ pub unsafe fn take(
         let slabs = state.slabs / front.lanes().max(1);
         bucket.lock.leave();
         if taken > 0 {
+            if taken < count {
+                // SAFETY: (1): so many lie at the end of the room.
+                unsafe { into.copy_from(into.add((count - taken) as usize), taken as usize) };
+            }
             return taken;
         }
         if supply::add_slab(heap, front, (index, slot_size), slabs).is_none() {
@@ -332,10 +334,7 @@ pub fn refill(
         // SAFETY: (1) the half has room for so many above those it has.
         let taken = unsafe {
             let into = stack.ready_room().add(had);
-            let taken = take(heap, front, (index, slot_size), from, into, count as u32) as usize;
-            // The lowest on top: what is handed out in turn lies in a row.
-            core::slice::from_raw_parts_mut(into, taken).reverse();
-            taken
+            take(heap, front, (index, slot_size), from, into, count as u32) as usize
         };
         stack.set_ready(had + taken);
     }

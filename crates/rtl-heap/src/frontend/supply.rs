@@ -94,14 +94,7 @@ unsafe fn carve_slab(
         return None;
     }
     // SAFETY: (1) the record is new or was spare.
-    unsafe {
-        block
-            .region
-            .as_ref()
-            .has_slabs
-            .store(true, Ordering::Relaxed);
-        Slab::place(slab, block.region, first);
-    }
+    unsafe { Slab::place(slab, block.region, first) };
     slab_map::set(first, bytes, slab.as_ptr() as usize);
     Some(slab)
 }

@@ -25,6 +25,8 @@ pub unsafe fn destroy(heap: &'static Heap) -> Result<(), Status> {
     // SAFETY: (1).
     unsafe { heap.forget_lanes() };
     alone::leave(heap);
+    // SAFETY: (1).
+    unsafe { heap.withdraw_slabs() };
     // SAFETY: (1): the list was the last thing that led others here.
     let state = unsafe { heap.state() };
     let regions = state.segments.iter().chain(state.large.iter());
