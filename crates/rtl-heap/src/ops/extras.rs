@@ -109,7 +109,12 @@ pub fn entry_flags(call_flags: HeapFlags) -> EntryFlags {
 }
 
 /// The flags an allocation must have had for a block with these header flags.
+#[inline]
 pub fn call_flags(entry: EntryFlags) -> HeapFlags {
+    const ANY: EntryFlags = EntryFlags::USER_VALUE.union(EntryFlags::USER_FLAGS);
+    if !entry.intersects(ANY) {
+        return HeapFlags::empty();
+    }
     let set = |(call, flag)| entry.contains(flag).then_some(call);
     REMEMBERED.into_iter().filter_map(set).collect()
 }
