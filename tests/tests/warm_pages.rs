@@ -143,10 +143,12 @@ fn what_is_kept_makes_a_growing_heap_no_larger() {
 fn a_refused_commit_gives_warm_pages_back_and_succeeds() {
     static ARENA: Arena<0x80_0000> = Arena::new();
     static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
-    VM.let_keep_pages(true);
     let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
     let keeper = allocate(heap, 100);
-    free(heap, allocate(heap, 0x3_0000));
+    // Without pages committed ahead, which would do for what comes.
+    let block = allocate(heap, 0x3_0000);
+    VM.let_keep_pages(true);
+    free(heap, block);
     VM.fail(Call::Commit, 1, rtl_platform::sim::Repeat::Once);
     let decommits = VM.calls(Call::Decommit);
     // More than is warm.

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use rtl_platform::vm::Protection;
 
-use crate::backend::warm;
+use crate::backend::{ahead, warm};
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
 use crate::heap::{Accounting, Heap};
@@ -114,18 +114,13 @@ unsafe fn commit_pages(
     first: usize,
     last: usize,
 ) -> Result<(), Refusal> {
-    // SAFETY: (1).
-    let base = unsafe { region.as_ref() }.base;
     let mut page = first;
     while page < last {
         // SAFETY: (1).
         let (end, is_warm) = unsafe { warm::run(region, page, last) };
-        let at = NonNull::new((base + page * PAGE) as *mut u8).ok_or(Refusal::NoMemory)?;
-        let size = (end - page) * PAGE;
-        let failed = !is_warm
-            // SAFETY: (1): whole pages of a live reservation.
-            && unsafe { heap.settings.vm.commit(at, size, heap.settings.protection) }.is_err();
-        if failed {
+        // SAFETY: (1): whole pages of a live reservation.
+        let done = is_warm || unsafe { commit_run(heap, accounting, region, page, end) };
+        if !done {
             // What was committed on the way here stays, uncounted, for the next time.
             // SAFETY: (1): committed a moment ago, and still in a free block.
             unsafe { give_back(heap, accounting, region, first, page) };
@@ -136,6 +131,38 @@ unsafe fn commit_pages(
     // SAFETY: (1).
     unsafe { warm::forget(accounting, region, first, last) };
     Ok(())
+}
+
+/// Commits a region's pages `first..last`, and some behind them, which are warm then. False without
+/// memory.
+///
+/// # Safety
+/// 1. As for [`ensure`]; the pages are uncommitted and not warm.
+unsafe fn commit_run(
+    heap: &Heap,
+    accounting: &mut Accounting,
+    region: NonNull<Region>,
+    first: usize,
+    last: usize,
+) -> bool {
+    // SAFETY: (1).
+    let base = unsafe { region.as_ref() }.base;
+    let Some(at) = NonNull::new((base + first * PAGE) as *mut u8) else {
+        return false;
+    };
+    let commit = |pages: usize| {
+        let (vm, protection) = (heap.settings.vm, heap.settings.protection);
+        // SAFETY: (1): whole pages of a live reservation, uncommitted.
+        unsafe { vm.commit(at, pages * PAGE, protection) }.is_ok()
+    };
+    // SAFETY: (1).
+    let ahead = unsafe { ahead::pages(heap, accounting, region, last) };
+    if ahead != 0 && commit(last - first + ahead) {
+        // SAFETY: (1): committed, in a free block, counted as uncommitted.
+        unsafe { ahead::note(heap, accounting, region, last, last + ahead) };
+        return true;
+    }
+    commit(last - first)
 }
 
 /// Decommits the pages of `first..last` that are not warm, or lets them become so.

@@ -2,6 +2,7 @@
 //!
 //! Everything here runs with the heap's lock held.
 
+pub mod ahead;
 pub mod blocks;
 pub mod canary;
 pub mod coalesce;

@@ -4,7 +4,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
 use crate::backend::blocks::{self, Block};
-use crate::backend::warm;
+use crate::backend::{ahead, warm};
 use crate::entry::{Entry, EntryFlags, TAIL_SPILL};
 use crate::failure::Refusal;
 use crate::flags::HeapFlags;
@@ -162,13 +162,21 @@ pub unsafe fn add(heap: &Heap, state: &mut State, size: Granules) -> Result<Bloc
         return Err(Refusal::NoMemory);
     }
     let mut reserve = state.next_segment_reserve.max(least);
-    let (base, committed) = loop {
+    let (base, committed, ahead) = loop {
         let first = commit.min(reserve - PAGE);
-        match settings
-            .vm
-            .reserve_and_commit(reserve, first, settings.protection, settings.window)
+        let ahead = ahead::bytes(heap, &state.accounting, reserve - PAGE - first);
+        let reserve_with = |committed: usize| {
+            settings
+                .vm
+                .reserve_and_commit(reserve, committed, settings.protection, settings.window)
+        };
+        if ahead != 0
+            && let Ok(base) = reserve_with(first + ahead)
         {
-            Ok(base) => break (base, first),
+            break (base, first, ahead);
+        }
+        match reserve_with(first) {
+            Ok(base) => break (base, first, 0),
             // Under pressure a smaller segment will do, as long as the request fits (7.1).
             Err(_) if reserve > least => {
                 reserve = round_up(reserve / 2, ALLOCATION_GRANULARITY)
@@ -196,6 +204,19 @@ pub unsafe fn add(heap: &Heap, state: &mut State, size: Granules) -> Result<Bloc
             return Err(refusal);
         }
     };
+    if ahead != 0 {
+        let first = committed / PAGE;
+        // SAFETY: (1): committed, in the new free block, counted as uncommitted.
+        unsafe {
+            ahead::note(
+                heap,
+                &mut state.accounting,
+                region,
+                first,
+                first + ahead / PAGE,
+            )
+        };
+    }
     state.next_segment_reserve = state
         .next_segment_reserve
         .saturating_mul(2)

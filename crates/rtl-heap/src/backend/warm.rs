@@ -37,6 +37,24 @@ pub unsafe fn keep(
     first: usize,
     last: usize,
 ) -> bool {
+    // SAFETY: (1).
+    if !unsafe { may_keep(heap, region) } {
+        return false;
+    }
+    // SAFETY: (1): nobody else has a reference into the record.
+    let record = unsafe { &mut *region.as_ptr() };
+    record.warm.fill(first, last, true);
+    let bytes = (last - first) * PAGE;
+    accounting.warm += bytes;
+    IN_PROCESS.fetch_add(bytes, Ordering::Relaxed);
+    true
+}
+
+/// Whether pages of a region may be warm; it has the bits that say which are, then.
+///
+/// # Safety
+/// 1. `region` is a live segment of `heap`, whose lock is held.
+pub unsafe fn may_keep(heap: &Heap, region: NonNull<Region>) -> bool {
     if !heap.settings.vm.lets_keep_pages() {
         return false;
     }
@@ -51,11 +69,13 @@ pub unsafe fn keep(
         };
         record.warm = bits;
     }
-    record.warm.fill(first, last, true);
-    let bytes = (last - first) * PAGE;
-    accounting.warm += bytes;
-    IN_PROCESS.fetch_add(bytes, Ordering::Relaxed);
     true
+}
+
+/// Whether `bytes` may be warm that nobody has used: a heap that has as much already needs no more, and most
+/// of what the process may keep is for pages that were used.
+pub fn has_room(accounting: &Accounting, bytes: usize) -> bool {
+    accounting.warm < bytes && IN_PROCESS.load(Ordering::Relaxed) + bytes <= MOST_IN_PROCESS / 4
 }
 
 /// The end of the run of pages from `page` on, before `last`, that are all warm or all not; and

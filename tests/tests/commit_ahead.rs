@@ -1,0 +1,95 @@
+//! A heap that grows commits more than it counts, where the bound on what the process keeps is far away: these
+//! tests have a process of their own and take turns.
+#![cfg(not(all(feature = "oracle", windows)))]
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rtl_heap::HeapFlags;
+use rtl_heap::limits::Limits;
+use rtl_heap::nt::{self, CreateRequest, HeapHandle};
+use rtl_platform::sim::{Arena, Call, HostPage, SimVm};
+
+const NONE: HeapFlags = HeapFlags::empty();
+
+/// A heap on the simulated system. Its blocks are its own: it has no front end.
+fn heap(vm: &'static SimVm, flags: HeapFlags) -> HeapHandle {
+    let request = CreateRequest {
+        flags,
+        vm: Some(vm),
+        ..CreateRequest::new(Limits::DOCUMENTED)
+    };
+    // SAFETY: no caller memory, and the vm is static.
+    unsafe { nt::create_heap(&request) }.unwrap()
+}
+
+fn allocate(heap: HeapHandle, size: usize) -> *mut u8 {
+    let block = nt::allocate(heap, NONE, size).unwrap();
+    // SAFETY: the block is ours.
+    unsafe { block.write_bytes(0x5a, size) };
+    block.as_ptr()
+}
+
+fn free(heap: HeapHandle, block: *mut u8) {
+    // SAFETY: nobody uses the block any more.
+    unsafe { nt::free(heap, NONE, block) }.unwrap();
+}
+
+/// What the heap says is committed in its segments.
+fn counted(heap: HeapHandle) -> usize {
+    nt::accounting(heap).unwrap().committed
+}
+
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn a_heap_that_grows_commits_ahead_and_counts_as_if_it_did_not() {
+    let _turn = turn();
+    static ARENAS: [Arena<0x80_0000>; 2] = [const { Arena::new() }; 2];
+    static VMS: [SimVm; 2] = [
+        SimVm::new(&ARENAS[0], HostPage::Kib4),
+        SimVm::new(&ARENAS[1], HostPage::Kib4),
+    ];
+    VMS[0].let_keep_pages(true);
+    let heaps = VMS
+        .each_ref()
+        .map(|vm| heap(vm, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE));
+    let blocks: Vec<_> = (0..2000)
+        .map(|_| {
+            let blocks = heaps.map(|heap| allocate(heap, 1000));
+            assert_eq!(counted(heaps[0]), counted(heaps[1]));
+            blocks
+        })
+        .collect();
+    let [few, many] = VMS.each_ref().map(|vm| vm.calls(Call::Commit));
+    assert!(4 * few < many, "{few} commits, {many} without");
+    assert!(VMS[0].committed() > counted(heaps[0]));
+    nt::compact(heaps[0], NONE).unwrap();
+    assert_eq!(VMS[0].committed(), counted(heaps[0]));
+    for [first, second] in blocks {
+        free(heaps[0], first);
+        free(heaps[1], second);
+    }
+    for heap in heaps {
+        // SAFETY: nobody uses it.
+        unsafe { nt::destroy_heap(heap) }.unwrap();
+    }
+    assert!(VMS.iter().all(|vm| vm.reservations() == 0));
+}
+
+#[test]
+fn where_there_is_no_memory_to_commit_ahead_what_was_asked_for_is_committed() {
+    let _turn = turn();
+    static ARENA: Arena<0x80_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
+    VM.fail(Call::Commit, 1, rtl_platform::sim::Repeat::Once);
+    let block = allocate(heap, 0x8000);
+    assert_eq!(VM.committed(), counted(heap));
+    free(heap, block);
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+}
