@@ -123,20 +123,7 @@ impl FreeIndex {
     ) -> Result<(), BrokenLink> {
         let class = class_of(size);
         // SAFETY: (1).
-        let (next, previous) = unsafe { (load(key, block + NEXT), load(key, block + PREVIOUS)) };
-        // INV-LINKS, checked on both sides before either is changed.
-        // SAFETY: `leads_back` and `load` follow a link only to a block start of this heap.
-        let whole = unsafe {
-            (next == 0 || self.is_block(next) && load(key, next + PREVIOUS) == block)
-                && if previous == 0 {
-                    self.heads[class] == block
-                } else {
-                    self.is_block(previous) && load(key, previous + NEXT) == block
-                }
-        };
-        if !whole {
-            return Err(BrokenLink(block));
-        }
+        let (next, previous) = unsafe { self.neighbours(key, block, class) }?;
         // SAFETY: both neighbours were just checked.
         unsafe {
             if next != 0 {
@@ -152,6 +139,76 @@ impl FreeIndex {
             }
         }
         self.total -= size.bytes();
+        Ok(())
+    }
+
+    /// What is listed before and behind the free block at `block`: next, then previous.
+    ///
+    /// # Safety
+    /// 1. As for [`FreeIndex::remove`]; `class` is the class of the block's size.
+    #[inline]
+    unsafe fn neighbours(
+        &self,
+        key: &Key,
+        block: usize,
+        class: usize,
+    ) -> Result<(usize, usize), BrokenLink> {
+        // SAFETY: (1).
+        let (next, previous) = unsafe { (load(key, block + NEXT), load(key, block + PREVIOUS)) };
+        // INV-LINKS, checked on both sides before either is changed.
+        // SAFETY: `leads_back` and `load` follow a link only to a block start of this heap.
+        let whole = unsafe {
+            (next == 0 || self.is_block(next) && load(key, next + PREVIOUS) == block)
+                && if previous == 0 {
+                    self.heads[class] == block
+                } else {
+                    self.is_block(previous) && load(key, previous + NEXT) == block
+                }
+        };
+        if whole {
+            Ok((next, previous))
+        } else {
+            Err(BrokenLink(block))
+        }
+    }
+
+    /// Has what is left of a free block take its place: `to` with a size, whose links are committed, for
+    /// `from` with one. Changes nothing when one of its links is damaged.
+    ///
+    /// # Safety
+    /// 1. As for [`FreeIndex::remove`] of `from`, then [`FreeIndex::insert`] of `to`.
+    #[inline]
+    pub unsafe fn shift(
+        &mut self,
+        key: &Key,
+        from: (usize, Granules),
+        to: (usize, Granules),
+    ) -> Result<(), BrokenLink> {
+        let class = class_of(from.1);
+        if class_of(to.1) != class {
+            // SAFETY: (1).
+            unsafe {
+                self.remove(key, from.0, from.1)?;
+                self.insert(key, to.0, to.1);
+            }
+            return Ok(());
+        }
+        // SAFETY: (1).
+        let (next, previous) = unsafe { self.neighbours(key, from.0, class) }?;
+        // SAFETY: (1); both neighbours were just checked.
+        unsafe {
+            store(key, to.0 + NEXT, next);
+            store(key, to.0 + PREVIOUS, previous);
+            if next != 0 {
+                store(key, next + PREVIOUS, to.0);
+            }
+            if previous != 0 {
+                store(key, previous + NEXT, to.0);
+            } else {
+                self.heads[class] = to.0;
+            }
+        }
+        self.total = self.total - from.1.bytes() + to.1.bytes();
         Ok(())
     }
 

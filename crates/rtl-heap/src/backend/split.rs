@@ -14,7 +14,7 @@ use crate::units::{GRANULE, Granules, POINTER};
 
 /// Bytes that are committed behind a block that is cut from a free block with a hole: the rest's
 /// header and links, and the room NT keeps before an uncommitted range (walk entries, 5.4).
-const COMMITTED_REST: usize = 12 * POINTER;
+pub const COMMITTED_REST: usize = 12 * POINTER;
 
 /// What is wanted of a block.
 #[derive(Clone, Copy)]

@@ -118,6 +118,10 @@ pub unsafe fn reallocate(
     if let Some(moved) = unsafe { ops::fast::move_kept(heap.0, flags, pointer as usize, size) } {
         return Ok(moved);
     }
+    // SAFETY: (1).
+    if let Some(grown) = unsafe { ops::grow::grow(heap.0, flags, pointer as usize, size) } {
+        return Ok(grown);
+    }
     let heap = entered_heap(heap)?;
     if !heap.settings.parks {
         // SAFETY: (1).

@@ -319,7 +319,7 @@ fn size_in(heap: &Heap, flags: HeapFlags, region: &Region, pointer: usize) -> Op
 /// The region that holds `pointer`, any bit pattern, if any does, and the heap it belongs to: one
 /// look-up finds both, and who holds a block of a heap knows its handle.
 #[inline(always)]
-fn owner_of(pointer: usize) -> Option<(&'static Region, &'static Heap)> {
+pub fn owner_of(pointer: usize) -> Option<(&'static Region, &'static Heap)> {
     // SAFETY: INV-REGION: records stay readable.
     let region = unsafe { regions::near(pointer)?.as_ref() };
     Some((region, Heap::of(region)?))
@@ -337,7 +337,7 @@ fn whole_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, P
 /// The live block whose user bytes start at `pointer`, any bit pattern, in the heap's `region`. The
 /// caller holds the heap's lock.
 #[inline(always)]
-fn live_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
+pub fn live_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
     let granule = region.granule_of_block(pointer)?;
     let block = pointer - USER_OFFSET;
     // SAFETY: INV-STARTS; the lock is held.

@@ -5,6 +5,7 @@ pub mod compact;
 pub mod extras;
 pub mod fast;
 pub mod free;
+pub mod grow;
 pub mod reallocate;
 pub mod size;
 pub mod tags;
