@@ -81,7 +81,9 @@ fn c2_one_byte_too_many_of_any_size_that_has_slack() {
 #[test]
 fn c2_in_the_front_end_of_every_size() {
     let heap = TestHeap::new();
-    for size in (0..600).chain((600..0x4000).step_by(333)) {
+    // The larger ones only where even the back end would have a byte to look at.
+    let large = (600..0x4000).step_by(333).filter(|size| slack(*size) != 0);
+    for size in (0..600).chain(large) {
         activate(&heap, size);
         for block in (0..3).map(|_| heap.alloc(0, size)).collect::<Vec<_>>() {
             assert_noticed(&heap, block, 0x41);
