@@ -16,7 +16,7 @@ use rtl_platform::prefetch::prefetch;
 
 use crate::entry::{HEADER_OFFSET, Key, USER_OFFSET};
 use crate::regions;
-use crate::units::{GRANULE, Granules, POINTER};
+use crate::units::{Granules, POINTER};
 
 /// Sizes below this, in granules, have a class of their own.
 const EXACT: u32 = 64;
@@ -27,9 +27,6 @@ const WORD_BITS: usize = 64;
 const WORDS: usize = CLASSES.div_ceil(WORD_BITS);
 /// Blocks of a class that are looked at for the best fit.
 const LOOKS: usize = 8;
-
-/// Classes in which a block is looked for that lies at an alignment.
-const LISTS: usize = 3;
 
 /// A link of a free block did not check out; the address of the block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -230,7 +227,7 @@ impl FreeIndex {
             } else {
                 LOOKS
             };
-            if let Some(block) = self.best_of_class(key, own, (size, GRANULE), looks)? {
+            if let Some(block) = self.best_of_class(key, own, size, looks)? {
                 return Ok(Some(block));
             }
             return Ok(self
@@ -238,31 +235,6 @@ impl FreeIndex {
                 .map(|class| self.heads[class]));
         }
         Ok(self.first_class_from(own).map(|class| self.heads[class]))
-    }
-
-    /// A block of at least `size` whose user bytes start at a multiple of `alignment`, still in the index: one
-    /// of the first of the smallest classes that hold any, so `None` says little.
-    ///
-    /// # Errors
-    /// As for [`FreeIndex::find`].
-    pub fn find_aligned(
-        &self,
-        key: &Key,
-        size: Granules,
-        alignment: usize,
-    ) -> Result<Option<usize>, BrokenLink> {
-        let mut from = class_of(size);
-        for _ in 0..LISTS {
-            let Some(class) = self.first_class_from(from) else {
-                break;
-            };
-            let found = self.best_of_class(key, class, (size, alignment), LOOKS)?;
-            if found.is_some() {
-                return Ok(found);
-            }
-            from = class + 1;
-        }
-        Ok(None)
     }
 
     /// One of the largest blocks, still in the index; `None` when none of them surely has `size`.
@@ -359,12 +331,11 @@ impl FreeIndex {
         Ok(entry.size)
     }
 
-    /// The best of the first `looks` blocks of a class for a size at an alignment.
     fn best_of_class(
         &self,
         key: &Key,
         class: usize,
-        (size, alignment): (Granules, usize),
+        size: Granules,
         looks: usize,
     ) -> Result<Option<usize>, BrokenLink> {
         let mut best: Option<(Granules, usize)> = None;
@@ -375,11 +346,10 @@ impl FreeIndex {
             }
             // SAFETY: a head is a free block of this heap, and each link is checked below.
             let found = unsafe { key.read(block) }.ok_or(BrokenLink(block))?.size;
-            let lies_well = (block + USER_OFFSET).is_multiple_of(alignment);
-            if lies_well && found == size {
+            if found == size {
                 return Ok(Some(block));
             }
-            if lies_well && found > size && best.is_none_or(|(least, _)| found < least) {
+            if found > size && best.is_none_or(|(least, _)| found < least) {
                 best = Some((found, block));
             }
             // SAFETY: as above.

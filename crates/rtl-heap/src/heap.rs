@@ -252,16 +252,6 @@ pub struct State {
     pub tag: u64,
 }
 
-impl State {
-    /// The front end serves the bucket for blocks of `size`: none of them is asked for here any more, unless
-    /// it is short of memory.
-    #[inline]
-    pub fn is_front_ends(&self, size: Granules) -> bool {
-        size <= buckets::LARGEST
-            && self.requests[buckets::bucket_of(size).0] >= buckets::REQUESTS_BEFORE
-    }
-}
-
 /// A heap. Lies in the metadata pool, out of the reach of its users' overruns.
 pub struct Heap {
     /// What users call it: the address of its first segment.

@@ -55,10 +55,6 @@ pub unsafe fn park_more(heap: &Heap, state: &mut State, block: &Block) -> bool {
     if !heap.settings.parks || !kept.contains(flags) || canary::is_left(block) {
         return false;
     }
-    if state.is_front_ends(size) {
-        // Parked, it would stay so, and what is free on either side of it apart.
-        return false;
-    }
     if size > Lookaside::LARGEST {
         // SAFETY: (1).
         return unsafe { park_middle(heap, state, block) };

@@ -62,19 +62,7 @@ pub unsafe fn allocate(heap: &Heap, state: &mut State, request: Request) -> Resu
         let sum = request.size.0.checked_add(more.0 + Granules::MIN_BLOCK.0);
         Granules(sum.ok_or(Refusal::NoMemory)?)
     };
-    let lies_well = if request.alignment <= GRANULE {
-        None
-    } else {
-        // What was aligned once and freed fits again, and has no room to spare.
-        let found = state
-            .free
-            .find_aligned(&heap.key, request.size, request.alignment);
-        found.map_err(|link| Refusal::Failure(broken_link(heap, link)))?
-    };
-    let free = if let Some(address) = lies_well {
-        // SAFETY: (1).
-        unsafe { free_block(heap, address) }
-    } else if request.grows
+    let free = if request.grows
         && let Some(address) = state.free.among_largest(room)
     {
         // SAFETY: (1).

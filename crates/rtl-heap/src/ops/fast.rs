@@ -245,10 +245,7 @@ pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool
         return false;
     };
     let size = payload.size();
-    let parked = if state.is_front_ends(size) {
-        // See `park_more`.
-        false
-    } else if size <= Lookaside::LARGEST {
+    let parked = if size <= Lookaside::LARGEST {
         state.lookaside.push(size, block)
     } else {
         heap.settings.parks_middle && state.lookaside.middle.push(size, block)
