@@ -27,6 +27,8 @@ pub mod raise;
 #[cfg(not(all(feature = "oracle", windows)))]
 pub mod resource;
 pub mod serial;
+#[cfg(not(all(feature = "oracle", windows)))]
+pub mod simulated;
 pub mod threads;
 pub mod vm;
 pub mod walk;

@@ -5,39 +5,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rtl_heap::HeapFlags;
-use rtl_heap::limits::Limits;
-use rtl_heap::nt::{self, CreateRequest, HeapHandle};
+use rtl_heap::nt;
+use rtl_heap_tests::simulated::{NONE, allocate, counted, free, heap};
 use rtl_platform::sim::{Arena, Call, HostPage, SimVm};
-
-const NONE: HeapFlags = HeapFlags::empty();
-
-/// A heap on the simulated system. Its blocks are its own: it has no front end.
-fn heap(vm: &'static SimVm, flags: HeapFlags) -> HeapHandle {
-    let request = CreateRequest {
-        flags,
-        vm: Some(vm),
-        ..CreateRequest::new(Limits::DOCUMENTED)
-    };
-    // SAFETY: no caller memory, and the vm is static.
-    unsafe { nt::create_heap(&request) }.unwrap()
-}
-
-fn allocate(heap: HeapHandle, size: usize) -> *mut u8 {
-    let block = nt::allocate(heap, NONE, size).unwrap();
-    // SAFETY: the block is ours.
-    unsafe { block.write_bytes(0x5a, size) };
-    block.as_ptr()
-}
-
-fn free(heap: HeapHandle, block: *mut u8) {
-    // SAFETY: nobody uses the block any more.
-    unsafe { nt::free(heap, NONE, block) }.unwrap();
-}
-
-/// What the heap says is committed in its segments.
-fn counted(heap: HeapHandle) -> usize {
-    nt::accounting(heap).unwrap().committed
-}
 
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());

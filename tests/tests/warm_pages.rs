@@ -4,45 +4,17 @@
 
 use rtl_heap::HeapFlags;
 use rtl_heap::limits::Limits;
-use rtl_heap::nt::{self, CreateRequest, HeapHandle};
+use rtl_heap::nt::{self, CreateRequest};
+use rtl_heap_tests::simulated::{NONE, allocate, counted, free, heap};
 use rtl_platform::sim::{Arena, Call, HostPage, SimVm};
 
-const NONE: HeapFlags = HeapFlags::empty();
 const MIB: usize = 1 << 20;
-
-/// A heap on the simulated system. Its blocks are its own: it has no front end.
-fn heap(vm: &'static SimVm, flags: HeapFlags) -> HeapHandle {
-    let request = CreateRequest {
-        flags,
-        vm: Some(vm),
-        ..CreateRequest::new(Limits::DOCUMENTED)
-    };
-    // SAFETY: no caller memory, and the vm is static.
-    unsafe { nt::create_heap(&request) }.unwrap()
-}
-
-fn allocate(heap: HeapHandle, size: usize) -> *mut u8 {
-    let block = nt::allocate(heap, NONE, size).unwrap();
-    // SAFETY: the block is ours.
-    unsafe { block.write_bytes(0x5a, size) };
-    block.as_ptr()
-}
-
-fn free(heap: HeapHandle, block: *mut u8) {
-    // SAFETY: nobody uses the block any more.
-    unsafe { nt::free(heap, NONE, block) }.unwrap();
-}
 
 fn calls(vm: &SimVm) -> usize {
     [Call::Reserve, Call::Commit, Call::Decommit, Call::Release]
         .map(|call| vm.calls(call))
         .iter()
         .sum()
-}
-
-/// What the heap says is committed in its segments.
-fn counted(heap: HeapHandle) -> usize {
-    nt::accounting(heap).unwrap().committed
 }
 
 #[test]
@@ -85,7 +57,7 @@ fn zeroed_blocks_are_zero_on_warm_pages() {
         // SAFETY: the block is ours.
         let bytes = unsafe { core::slice::from_raw_parts(block.as_ptr(), size) };
         assert!(bytes.iter().all(|byte| *byte == 0));
-        free(heap, block.as_ptr());
+        free(heap, block);
     }
     // SAFETY: nobody uses it.
     unsafe { nt::destroy_heap(heap) }.unwrap();
@@ -179,7 +151,7 @@ fn large_blocks_of_one_size_come_and_go_without_a_mapping_and_are_zero_each_time
         let bytes = unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), size) };
         assert!(bytes.iter().all(|byte| *byte == 0));
         bytes.fill(0xa5);
-        free(heap, block.as_ptr());
+        free(heap, block);
         assert_eq!(
             nt::size(heap, NONE, block.as_ptr()),
             Err(rtl_heap::Status::INVALID_PARAMETER)
@@ -232,7 +204,7 @@ fn parked_blocks_make_way_for_a_larger_one() {
             assert!(nt::validate(heap, NONE, None));
             // One of exactly the size again, which is one of those; then all of the room.
             let again = allocate(heap, size);
-            assert_eq!(nt::size(heap, NONE, again), Ok(size));
+            assert_eq!(nt::size(heap, NONE, again.as_ptr()), Ok(size));
             free(heap, again);
             free(heap, allocate(heap, 0x7_E000));
             assert!(nt::validate(heap, NONE, None));

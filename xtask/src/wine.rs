@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 
@@ -15,14 +16,17 @@ use crate::workspace::Workspace;
 pub fn runner() -> &'static [&'static str] {
     const FIXED_LAYOUT: &[&str] = &["setarch", "--addr-no-randomize", "wine"];
     const PLAIN: &[&str] = &["wine"];
-    let asked = Command::new(FIXED_LAYOUT[0])
-        .args([FIXED_LAYOUT[1], "true"])
-        .stderr(Stdio::null())
-        .status();
-    match asked {
-        Ok(status) if status.success() => FIXED_LAYOUT,
-        _ => PLAIN,
-    }
+    static RUNNER: OnceLock<&[&str]> = OnceLock::new();
+    RUNNER.get_or_init(|| {
+        let asked = Command::new(FIXED_LAYOUT[0])
+            .args([FIXED_LAYOUT[1], "true"])
+            .stderr(Stdio::null())
+            .status();
+        match asked {
+            Ok(status) if status.success() => FIXED_LAYOUT,
+            _ => PLAIN,
+        }
+    })
 }
 
 /// A Wine prefix in use. Its server is asked to end when this is dropped.

@@ -7,7 +7,8 @@ use core::ptr::NonNull;
 
 use rtl_platform::vm::Protection;
 
-use crate::regions::{self, Backing, Region, RegionKind};
+use crate::region::{Backing, Region, RegionKind};
+use crate::regions;
 use crate::status::Status;
 use crate::system_vm::system_vm;
 use crate::units::{PAGE, round_down, round_up};

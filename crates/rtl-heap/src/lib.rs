@@ -70,6 +70,7 @@ pub mod params;
 mod parked_middle;
 mod pattern;
 mod raw_lock;
+mod region;
 mod regions;
 pub mod report;
 mod side;

@@ -22,7 +22,7 @@ use crate::buckets;
 use crate::kept::Kept;
 use crate::lane::Lane;
 use crate::metadata;
-use crate::regions::Region;
+use crate::region::Region;
 use crate::side::Side;
 use crate::units::{GRANULE, Granules, PAGE};
 

@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 
 use crate::backend::warm;
 use crate::heap::{Accounting, Heap};
-use crate::regions::Region;
+use crate::region::Region;
 use crate::units::PAGE;
 
 /// Bytes committed beyond what is asked for, at most. Our choice.

@@ -7,7 +7,8 @@ use core::sync::atomic::Ordering;
 use crate::entry::{Entry, EntryFlags, HEADER_OFFSET, USER_OFFSET};
 use crate::failure::{FailureKind, HeapFailure};
 use crate::heap::Heap;
-use crate::regions::{self, Region, RegionKind};
+use crate::region::{Region, RegionKind};
+use crate::regions;
 use crate::units::{Granules, PAGE, POINTER};
 
 /// A block of a segment: where it is and what its header says.

@@ -12,7 +12,7 @@ use crate::flags::HeapFlags;
 use crate::heap::{Accounting, Heap};
 use crate::params::CommitRoutine;
 use crate::pattern;
-use crate::regions::{Backing, Region};
+use crate::region::{Backing, Region};
 use crate::units::{PAGE, round_down, round_up};
 
 /// Makes the pages of `from..to` committed, the bytes above `from` first. What a failure leaves

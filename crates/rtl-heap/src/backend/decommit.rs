@@ -6,7 +6,7 @@ use crate::backend::blocks::Block;
 use crate::backend::{commit, warm};
 use crate::entry::EntryFlags;
 use crate::heap::{Heap, State};
-use crate::regions::Backing;
+use crate::region::Backing;
 use crate::units::{PAGE, POINTER, round_down, round_up};
 
 /// What a walk shows before an uncommitted range: NT's descriptor of it, and the head of a free

@@ -15,7 +15,8 @@ use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::kept_large::{Kept, KeptLarge};
 use crate::layout::LARGE_HEADER_BYTES;
-use crate::regions::{self, Region, RegionKind};
+use crate::region::{Region, RegionKind};
+use crate::regions;
 use crate::units::{PAGE, round_up};
 
 /// A large block of `size` bytes, zeroed by the system, at a multiple of `alignment` if that is

@@ -11,7 +11,8 @@ use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::layout::{self, SegmentHeader};
 use crate::pattern;
-use crate::regions::{self, Backing, Region, RegionKind};
+use crate::region::{Backing, Region, RegionKind};
+use crate::regions;
 use crate::units::{ALLOCATION_GRANULARITY, GRANULE, Granules, PAGE, round_down, round_up};
 
 /// Bytes left free at a segment's end: the last block's tail stays inside, and so does the address of

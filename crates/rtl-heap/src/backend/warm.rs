@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bits::Bits;
 use crate::heap::{Accounting, Heap, State};
-use crate::regions::{Backing, Region};
+use crate::region::{Backing, Region};
 use crate::units::PAGE;
 
 /// Most bytes kept in the process. Our choice.

@@ -11,7 +11,7 @@ use crate::entry::{EntryFlags, TAIL_SPILL};
 use crate::failure::{FailureKind, HeapFailure};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
-use crate::regions::Region;
+use crate::region::Region;
 use crate::slab::Slab;
 use crate::slab_map;
 

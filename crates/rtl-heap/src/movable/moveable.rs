@@ -16,7 +16,7 @@ use crate::movable::table::{Entry, Table, entry_flags};
 use crate::movable::words::{Family, MemoryError, MemoryFlags, MemoryHandle};
 use crate::nt::{self, HeapHandle};
 use crate::ops::extras;
-use crate::regions::Region;
+use crate::region::Region;
 use crate::status::Status;
 use crate::verify::page_heap;
 

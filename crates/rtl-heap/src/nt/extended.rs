@@ -8,7 +8,8 @@ use crate::flags::HeapFlags;
 use crate::heap::Heap;
 use crate::lifecycle::registry;
 use crate::nt::{HeapHandle, WalkEntry, WalkFlags, accounting, walk};
-use crate::regions::{self, Region, RegionKind};
+use crate::region::{Region, RegionKind};
+use crate::regions;
 use crate::status::Status;
 use crate::units::PAGE;
 

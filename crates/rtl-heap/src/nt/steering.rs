@@ -15,7 +15,7 @@ use crate::lifecycle::{create, registry};
 use crate::nt::information::give_back;
 use crate::nt::{HeapHandle, is_reentrant};
 use crate::ops;
-use crate::regions::{Backing, Region};
+use crate::region::{Backing, Region};
 use crate::status::Status;
 use crate::units::PAGE;
 

@@ -5,7 +5,7 @@ use crate::backend::{commit, decommit, large, park, segment, warm};
 use crate::entry::{Entry, EntryFlags};
 use crate::frontend::{emptying, lanes, supply};
 use crate::heap::{Heap, State};
-use crate::regions::Backing;
+use crate::region::Backing;
 use crate::units::GRANULE;
 
 /// Releases the empty segment that is kept, decommits every whole page inside free blocks that was

@@ -17,7 +17,8 @@ pub use crate::frontend::slots::{Allocated, Freed};
 use crate::heap::{Heap, State};
 use crate::lookaside::Lookaside;
 use crate::ops::extras;
-use crate::regions::{self, Region};
+use crate::region::Region;
+use crate::regions;
 use crate::units::Granules;
 
 /// Bytes of the largest request that a parked block can serve.
@@ -324,7 +325,7 @@ pub fn owner_of(pointer: usize) -> Option<(&'static Region, &'static Heap)> {
 
 /// [`live_block`] that nobody has written behind.
 #[inline(always)]
-fn whole_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
+pub fn whole_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
     let (block, payload) = live_block(heap, region, pointer)?;
     // SAFETY: (1) it is live, and its heap's lock held.
     let whole = unsafe { canary::is_whole(block, payload) };
@@ -334,7 +335,7 @@ fn whole_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, P
 /// The live block whose user bytes start at `pointer`, any bit pattern, in the heap's `region`. The
 /// caller holds the heap's lock.
 #[inline(always)]
-pub fn live_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
+fn live_block(heap: &Heap, region: &Region, pointer: usize) -> Option<(usize, Payload)> {
     let granule = region.granule_of_block(pointer)?;
     let block = pointer - USER_OFFSET;
     // SAFETY: INV-STARTS; the lock is held.

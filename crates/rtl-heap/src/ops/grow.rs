@@ -13,8 +13,8 @@ use crate::entry::{Entry, EntryFlags, USER_OFFSET};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::ops::extras;
-use crate::ops::fast::{live_block, owner_of};
-use crate::regions::Region;
+use crate::ops::fast::{owner_of, whole_block};
+use crate::region::Region;
 use crate::units::{GRANULE, Granules};
 
 /// What a block's header must not say.
@@ -66,15 +66,9 @@ unsafe fn grow_entered(
     pointer: usize,
     (size, needed): (usize, Granules),
 ) -> Option<()> {
-    let (block, payload) = live_block(heap, region, pointer)?;
+    let (block, payload) = whole_block(heap, region, pointer)?;
     let entry = Entry::from(payload);
-    // SAFETY: (1); the block is live.
-    let whole = unsafe { canary::is_whole(block, payload) };
-    if entry.flags.intersects(NOT_PLAIN)
-        || needed <= entry.size
-        || !whole
-        || !region.shrunk.is_empty()
-    {
+    if entry.flags.intersects(NOT_PLAIN) || needed <= entry.size || !region.shrunk.is_empty() {
         return None;
     }
     let more = needed.bytes() - entry.size.bytes();

@@ -10,7 +10,7 @@ use crate::flags::HeapFlags;
 use crate::frontend::slots;
 use crate::heap::{Heap, State};
 use crate::ops::{allocate, extras, fast, free};
-use crate::regions::Region;
+use crate::region::Region;
 use crate::units::{GRANULE, Granules};
 
 /// Makes the block at `pointer`, any bit pattern, `size` bytes long; returns where it is now.

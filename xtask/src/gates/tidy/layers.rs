@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["caller_memory"],
     &["regions"],
+    &["region"],
     &["kept"],
     &["block_traces"],
     &["stack_database"],

@@ -10,7 +10,8 @@ use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::pattern;
-use crate::regions::{self, Region, RegionKind};
+use crate::region::{Region, RegionKind};
+use crate::regions;
 use crate::units::{GRANULE, PAGE, POINTER, round_down, round_up};
 use crate::verify::page_heap::stamps::{FULL, Information, PREFIX};
 

@@ -21,7 +21,8 @@ use crate::failure::{FailureKind, HeapFailure, Refusal};
 use crate::flags::HeapFlags;
 use crate::global_flags::PageHeap;
 use crate::heap::{Heap, State};
-use crate::regions::{self, Region, RegionKind};
+use crate::region::{Region, RegionKind};
+use crate::regions;
 use crate::units::GRANULE;
 
 pub use light::inner;

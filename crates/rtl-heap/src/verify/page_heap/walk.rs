@@ -23,11 +23,8 @@ pub unsafe fn next(heap: &Heap, state: &mut State, address: usize) -> Result<Wal
     // An address that is a light block's is no other entry's: it lies in the middle of that block.
     let within = inner(heap, address);
     // SAFETY: (1).
-    let is_light = within != address
-        && matches!(
-            unsafe { blocks::locate(heap, within) },
-            Ok(Located::Block(_))
-        );
+    let located = || unsafe { blocks::locate(heap, within) };
+    let is_light = within != address && matches!(located(), Ok(Located::Block(_)));
     let from = if is_light { within } else { address };
     // SAFETY: (1).
     let mut entry = unsafe { walk::next(heap, state, from) }?;
