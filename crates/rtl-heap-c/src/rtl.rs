@@ -111,7 +111,8 @@ pub(crate) unsafe fn free_first(heap: PVOID, flags: ULONG, block: PVOID) -> LOGI
         match nt::free_at_once(handle(heap), block.cast()) {
             Freed::Done => 1,
             Freed::NoSlab => free_alone(heap, flags, block),
-            Freed::Not => free_kept(heap, flags, block),
+            Freed::NotOwn => free_shared(heap, flags, block),
+            Freed::Not => free(heap, flags, block),
         }
     }
 }
@@ -132,15 +133,15 @@ unsafe extern "system" fn free_alone(heap: PVOID, flags: ULONG, block: PVOID) ->
     }
 }
 
-/// A free of what is in a slab, likewise.
+/// A free of what is in a slab of several threads, likewise.
 ///
 /// # Safety
 /// 1. As for `RtlFreeHeap`.
 #[inline(never)]
-unsafe extern "system" fn free_kept(heap: PVOID, flags: ULONG, block: PVOID) -> LOGICAL {
+unsafe extern "system" fn free_shared(heap: PVOID, flags: ULONG, block: PVOID) -> LOGICAL {
     // SAFETY: (1).
     unsafe {
-        match nt::free_kept(handle(heap), block.cast()) {
+        match nt::free_shared(handle(heap), block.cast()) {
             true => 1,
             false => free(heap, flags, block),
         }

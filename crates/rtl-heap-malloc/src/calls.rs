@@ -30,11 +30,21 @@ const GRANULE: usize = 2 * size_of::<usize>();
 pub fn malloc(size: usize) -> *mut u8 {
     match nt::allocate_at_once(uncounted_heap(), HeapFlags::empty(), size) {
         Allocated::Block(block) => block.as_ptr(),
-        _ => malloc_the_long_way(size),
+        Allocated::NoLane => malloc_the_long_way(size),
+        Allocated::Not => malloc_kept(size),
     }
 }
 
-/// [`malloc`], apart from the shortest path.
+/// [`malloc`] from all that a thread keeps, apart from the shortest path.
+#[inline(never)]
+fn malloc_kept(size: usize) -> *mut u8 {
+    match nt::allocate_kept(uncounted_heap(), HeapFlags::empty(), size) {
+        Some(block) => block.as_ptr(),
+        None => malloc_the_long_way(size),
+    }
+}
+
+/// [`malloc`] of anything, likewise.
 #[inline(never)]
 fn malloc_the_long_way(size: usize) -> *mut u8 {
     or_errno(request(size, HeapFlags::empty()))
@@ -117,13 +127,32 @@ pub unsafe fn reallocf(block: *mut u8, size: usize) -> *mut u8 {
 #[inline]
 pub unsafe fn free(block: *mut u8) {
     // SAFETY: 1 is the caller's. No heap so far, and null, are in no slab.
-    if unsafe { nt::free_at_once(uncounted_heap(), block) } != Freed::Done {
-        // SAFETY: 1 is the caller's.
-        unsafe { free_the_long_way(block) };
+    unsafe {
+        match nt::free_at_once(uncounted_heap(), block) {
+            Freed::Done => {}
+            Freed::NotOwn => free_shared(block),
+            Freed::NoSlab | Freed::Not => free_the_long_way(block),
+        }
     }
 }
 
-/// [`free`], apart from the shortest path; jumped to as [`malloc_the_long_way`] is.
+/// [`free`] of what is in a slab of several threads, apart from the shortest path; jumped to as
+/// [`malloc_the_long_way`] is.
+///
+/// # Safety
+///
+/// 1. As [`free`].
+#[inline(never)]
+unsafe extern "C" fn free_shared(block: *mut u8) {
+    // SAFETY: 1 is the caller's.
+    unsafe {
+        if !nt::free_shared(uncounted_heap(), block) {
+            free_the_long_way(block);
+        }
+    }
+}
+
+/// [`free`] of anything, likewise.
 ///
 /// # Safety
 ///

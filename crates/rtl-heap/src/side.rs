@@ -37,6 +37,12 @@ impl Side {
         Side(address)
     }
 
+    /// Where it is.
+    #[inline(always)]
+    pub fn address(self) -> usize {
+        self.0
+    }
+
     #[inline(always)]
     fn load(self, wide: bool) -> u32 {
         // SAFETY: a `Side` is only made for an entry, which stays readable.

@@ -177,6 +177,12 @@ impl Slab {
         self.first.load(Ordering::Relaxed)
     }
 
+    /// `address`, any bit pattern, lies among its slots.
+    #[inline]
+    pub fn holds(&self, address: usize) -> bool {
+        address.wrapping_sub(self.first()) < self.extent
+    }
+
     /// The slot whose user bytes start at `address`, any bit pattern; `None` when none starts there.
     #[inline(always)]
     pub fn slot_at(&self, address: usize) -> Option<u32> {
@@ -202,8 +208,13 @@ impl Slab {
     /// A slot's side entry; of a narrow or a wide slab.
     #[inline(always)]
     pub fn side(slab: NonNull<Slab>, wide: bool, slot: u32) -> Side {
-        let entries = slab.as_ptr() as usize + size_of::<Slab>();
-        Side::at(entries + slot as usize * if wide { 2 } else { 1 })
+        Side::at(Slab::entries(slab) + slot as usize * if wide { 2 } else { 1 })
+    }
+
+    /// Address of its first slot's side entry.
+    #[inline(always)]
+    fn entries(slab: NonNull<Slab>) -> usize {
+        slab.as_ptr() as usize + size_of::<Slab>()
     }
 
     /// Bytes a busy slot's caller asked for; `None` for another slot.
@@ -336,18 +347,19 @@ impl Slab {
         }
     }
 
-    /// Makes a kept slot free.
+    /// Makes the kept slot whose entry `side` is free.
     ///
     /// # Safety
-    /// 1. `slot` is one of the slab's, kept by the caller, and its bucket's lock is held.
+    /// 1. It is one of the slab's, kept by the caller, and its bucket's lock is held.
     #[inline]
-    pub unsafe fn give_back(slab: NonNull<Slab>, slot: u32) {
+    pub unsafe fn give_back(slab: NonNull<Slab>, side: Side) {
         // SAFETY: (1).
         let record = unsafe { &mut *slab.as_ptr() };
         let wide = record.is_wide();
-        Slab::side(slab, wide, slot).give_back(wide);
+        side.give_back(wide);
         record.free += 1;
-        record.lowest = record.lowest.min(slot);
+        let entry = side.address() - Slab::entries(slab);
+        record.lowest = record.lowest.min((entry >> u32::from(wide)) as u32);
     }
 }
 
@@ -395,12 +407,12 @@ mod tests {
             assert_eq!(Slab::requested(slab, 0), Some(40));
             assert_eq!(slab.as_ref().free, 83);
             assert!(side.take_back(false) == Some(8) && side.take_back(false).is_none());
-            Slab::give_back(slab, 0);
+            Slab::give_back(slab, side);
             assert_eq!(Slab::requested(slab, 0), None);
             assert!(Slab::is_free(slab, 0) && !Slab::is_free(slab, 1));
             // The free one among those that are not, then those behind them, as far as there are any.
             assert_eq!(take(1)[0].user, first);
-            Slab::give_back(slab, 1);
+            Slab::give_back(slab, Slab::side(slab, false, 1));
             let rest: Vec<_> = take(85).iter().map(|kept| kept.user).collect();
             assert_eq!(
                 rest,

@@ -244,9 +244,18 @@ pub unsafe fn give_back(heap: &Heap, front: &Frontend, index: u32, from: *const 
     bucket.lock.enter();
     // SAFETY: the lock is held.
     let state = unsafe { bucket.state() };
-    for number in 0..count {
-        // SAFETY: (1); INV-LANE; the lock is held.
-        unsafe { return_slot(state, from.add(number as usize).read().user) };
+    // SAFETY: (1); so many lie there.
+    let slots = unsafe { core::slice::from_raw_parts(from, count as usize) };
+    let mut slab = None;
+    for &kept in slots {
+        // Most lie beside the one before.
+        // SAFETY: (1): a slab is live as long as one of its slots is not free.
+        let same = slab.filter(|slab: &NonNull<Slab>| unsafe { slab.as_ref() }.holds(kept.user));
+        slab = same.or_else(|| NonNull::new(slab_map::at(kept.user) as *mut Slab));
+        if let Some(slab) = slab {
+            // SAFETY: (1); INV-LANE; the lock is held.
+            unsafe { return_slot(state, slab, kept) };
+        }
     }
     let is_idle = !state.idle.is_null();
     bucket.lock.leave();
@@ -256,18 +265,13 @@ pub unsafe fn give_back(heap: &Heap, front: &Frontend, index: u32, from: *const 
 }
 
 /// # Safety
-/// 1. `user` is a slot of the bucket, kept by the caller, and the bucket's lock is held.
-unsafe fn return_slot(state: &mut BucketState, user: usize) {
-    // SAFETY: (1): it lies in a slab that is live as long as it is not free.
+/// 1. The slot is one of the slab's, of the bucket, kept by the caller, and the bucket's lock is held.
+#[inline]
+unsafe fn return_slot(state: &mut BucketState, slab: NonNull<Slab>, kept: Kept) {
+    // SAFETY: (1): the slab is live as long as it is not free.
     unsafe {
-        let Some(slab) = NonNull::new(slab_map::at(user) as *mut Slab) else {
-            return;
-        };
-        let Some(slot) = slab.as_ref().slot_at(user) else {
-            return;
-        };
         let was_full = slab.as_ref().free == 0;
-        Slab::give_back(slab, slot);
+        Slab::give_back(slab, kept.side);
         let idle = slab.as_ref().is_idle();
         match (was_full, idle) {
             (true, false) => state.link_partial(slab),

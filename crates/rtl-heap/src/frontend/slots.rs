@@ -115,46 +115,56 @@ pub enum Freed {
     Done,
     /// Nothing was done: the address is in no slab.
     NoSlab,
+    /// Nothing was done: the slab does not belong to the thread's lane.
+    NotOwn,
     /// Nothing was done, for another reason.
     Not,
 }
 
 /// Puts the slot at `pointer`, any bit pattern, into the calling thread's lane of the heap whose handle
-/// `heap` is, any bit pattern: if its slab belongs to the lane, or is shared and `any`.
+/// `heap` is, any bit pattern, if its slab belongs to the lane.
 ///
 /// # Safety
 /// 1. If `pointer` is a live block, nobody uses it any more.
 #[inline(always)]
-pub unsafe fn free_into_lane(heap: usize, pointer: usize, any: bool) -> Freed {
+pub unsafe fn free_own(heap: usize, pointer: usize) -> Freed {
     let Some(slab) = NonNull::new(slab_map::at(pointer) as *mut Slab) else {
         return Freed::NoSlab;
     };
-    // SAFETY: records of slabs stay readable while their heap lives.
-    let record = unsafe { slab.as_ref() };
-    // The bytes behind the data are looked at below, and lie there as a rule: nobody may have touched them
-    // since they were written.
-    prefetch(pointer.wrapping_add(record.stride as usize - GRANULE));
     let Some(lane) = lane::at_once(heap) else {
         return Freed::Not;
     };
+    // SAFETY: records of slabs stay readable while their heap lives.
+    let owner = unsafe { &slab.as_ref().owner };
     // What belongs to a lane belongs to its heap.
-    let own = |wide| free_into(lane, slab, wide, pointer, Side::take_back_alone);
-    let is_done = match record.owner.while_own(&lane.claimant, own) {
-        Some(is_done) => is_done,
-        None => any && free_shared(heap, lane, slab, pointer),
-    };
-    if is_done { Freed::Done } else { Freed::Not }
+    let free = |wide| free_into(lane, slab, wide, pointer, Side::take_back_alone);
+    match owner.while_own(&lane.claimant, free) {
+        Some(true) => Freed::Done,
+        Some(false) => Freed::Not,
+        None => Freed::NotOwn,
+    }
 }
 
-/// [`free_into`] the thread's lane from a slab of the heap whose handle `heap` is that is shared; false for
-/// another.
+/// [`free_own`] where the slab is shared; false, and nothing done, where it is not.
+///
+/// # Safety
+/// 1. As there.
 #[inline(always)]
-fn free_shared(heap: usize, lane: &Lane, slab: NonNull<Slab>, pointer: usize) -> bool {
+pub unsafe fn free_shared(heap: usize, pointer: usize) -> bool {
+    let Some(slab) = NonNull::new(slab_map::at(pointer) as *mut Slab) else {
+        return false;
+    };
+    let Some(lane) = lane::at_once(heap) else {
+        return false;
+    };
     // SAFETY: records of slabs stay readable while their heap lives.
     let record = unsafe { slab.as_ref() };
     if record.handle() != heap || !record.owner.is_shared() {
         return false;
     }
+    // What comes after an atomic instruction waits for it, so the bytes behind the data, which nobody may
+    // have touched since they were written, are asked for before.
+    prefetch(pointer.wrapping_add(record.stride as usize - GRANULE));
     lane.set_keeps_foreign(record.bucket as usize, true);
     free_into(lane, slab, record.is_wide(), pointer, Side::take_back)
 }
@@ -178,20 +188,27 @@ fn free_into(
     let Some(unused) = take_back(side, wide) else {
         return false;
     };
-    let stack = || match wide {
-        true => lane.stack(record.bucket as usize),
-        false => Some(lane.narrow_stack(record.bucket as usize)),
-    };
-    let room = || stack().and_then(|stack| Some((stack, stack.room()?)));
     // A write behind the slot is found again by the long way, which reports it.
-    let place = is_whole(record, pointer, unused).then(room).flatten();
-    let Some((stack, room)) = place else {
-        side.hand_out(wide, unused as usize);
-        return false;
+    let is_kept = is_whole(record, pointer, unused) && {
+        let user = pointer;
+        put(lane, (record.bucket, wide), Kept { user, side })
     };
-    let kept = Kept {
-        user: pointer,
-        side,
+    if !is_kept {
+        side.hand_out(wide, unused as usize);
+    }
+    is_kept
+}
+
+/// Puts a freed slot of a bucket, which is `wide` or not, down in a lane. False without room.
+#[inline(always)]
+fn put(lane: &Lane, (index, wide): (u32, bool), kept: Kept) -> bool {
+    let stack = match wide {
+        true => lane.stack(index as usize),
+        false => Some(lane.narrow_stack(index as usize)),
+    };
+    let Some(stack) = stack else { return false };
+    let Some(room) = stack.room() else {
+        return false;
     };
     // SAFETY: (1) it was just shown.
     unsafe { stack.put(room, kept) };
@@ -390,19 +407,9 @@ fn keep(heap: &Heap, front: &Frontend, user: usize, busy: &Busy) -> Result<(), F
         side: busy.side,
     };
     if let Some(lane) = lane {
-        let room = || {
-            let stack = lane.stack(index as usize)?;
-            Some((stack, stack.room()?))
-        };
         let bucket = (index, record.slot_size());
-        let made = || {
-            exchange::make_room(heap, front, lane, bucket)
-                .then(room)
-                .flatten()
-        };
-        if let Some((stack, room)) = room().or_else(made) {
-            // SAFETY: (1) it was just shown.
-            unsafe { stack.put(room, kept) };
+        let put = || put(lane, (index, wide), kept);
+        if put() || exchange::make_room(heap, front, lane, bucket) && put() {
             return Ok(());
         }
     }

@@ -162,7 +162,8 @@ pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Resu
         match free_at_once(heap, pointer) {
             Freed::Done => true,
             Freed::NoSlab => free_alone(heap, pointer),
-            Freed::Not => free_kept(heap, pointer),
+            Freed::NotOwn => free_shared(heap, pointer),
+            Freed::Not => false,
         }
     };
     if freed {
@@ -174,14 +175,15 @@ pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Resu
 
 /// [`free`], where it takes a few dozen instructions and no lock: of a small block, which the calling
 /// thread keeps. Where it does not, nothing is done: then [`free_alone`] is next for what is in no
-/// slab, and [`free_kept`] for the rest. For faces that keep their slower parts apart.
+/// slab, [`free_shared`] for what is in a slab of several threads, and [`free_the_long_way`] for the rest.
+/// For faces that keep their slower parts apart.
 ///
 /// # Safety
 /// 1. As for [`free`].
 #[inline]
 pub unsafe fn free_at_once(heap: HeapHandle, pointer: *mut u8) -> Freed {
     // SAFETY: (1).
-    unsafe { ops::fast::free_kept(heap.0, pointer as usize, false) }
+    unsafe { ops::fast::free_own(heap.0, pointer as usize) }
 }
 
 /// [`free`] on a heap that nobody serialises, where it takes not many more instructions. False, and
@@ -195,15 +197,15 @@ pub unsafe fn free_alone(heap: HeapHandle, pointer: *mut u8) -> bool {
     unsafe { ops::fast::free_alone(heap.0, pointer as usize) }
 }
 
-/// [`free_at_once`] for any block that a thread keeps. False, and nothing done, for
-/// [`free_the_long_way`].
+/// [`free_at_once`] for a block in a slab of several threads: an atomic instruction more. False, and
+/// nothing done, for [`free_the_long_way`].
 ///
 /// # Safety
 /// 1. As for [`free`].
 #[inline]
-pub unsafe fn free_kept(heap: HeapHandle, pointer: *mut u8) -> bool {
+pub unsafe fn free_shared(heap: HeapHandle, pointer: *mut u8) -> bool {
     // SAFETY: (1).
-    unsafe { ops::fast::free_kept(heap.0, pointer as usize, true) == Freed::Done }
+    unsafe { ops::fast::free_shared(heap.0, pointer as usize) }
 }
 
 /// [`free`] without the short paths, for faces that have tried them.

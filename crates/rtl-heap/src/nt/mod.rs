@@ -21,7 +21,7 @@ use core::sync::atomic::Ordering;
 
 pub use blocks::{
     Allocated, Freed, allocate, allocate_aligned, allocate_alone, allocate_at_once, allocate_kept,
-    exception, free, free_alone, free_at_once, free_kept, free_the_long_way, reallocate, size,
+    exception, free, free_alone, free_at_once, free_shared, free_the_long_way, reallocate, size,
     size_at_once, size_the_long_way,
 };
 pub use extended::{Item, Level, Visit, extended};

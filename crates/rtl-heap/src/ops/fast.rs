@@ -55,14 +55,24 @@ pub fn allocate_kept(heap: usize, flags: HeapFlags, size: usize) -> Allocated {
 }
 
 /// Frees the slot at `pointer`, of a slab that belongs to the calling thread's lane of the heap whose
-/// handle `heap` is, any bit patterns, for the thread to keep; or of a shared one, if `any`.
+/// handle `heap` is, any bit patterns, for the thread to keep.
 ///
 /// # Safety
 /// 1. If `pointer` is a live block, nobody uses it any more.
 #[inline(always)]
-pub unsafe fn free_kept(heap: usize, pointer: usize, any: bool) -> Freed {
+pub unsafe fn free_own(heap: usize, pointer: usize) -> Freed {
     // SAFETY: (1).
-    unsafe { slots::free_into_lane(heap, pointer, any) }
+    unsafe { slots::free_own(heap, pointer) }
+}
+
+/// [`free_own`] of a slab that is shared. False for the long way.
+///
+/// # Safety
+/// 1. As there.
+#[inline(always)]
+pub unsafe fn free_shared(heap: usize, pointer: usize) -> bool {
+    // SAFETY: (1).
+    unsafe { slots::free_shared(heap, pointer) }
 }
 
 /// [`allocate_kept`] for every size of the front end, and from all that the thread keeps.
@@ -99,7 +109,8 @@ pub unsafe fn move_kept(
         moved
             .as_ptr()
             .copy_from_nonoverlapping(old, old_size.min(size));
-        if slots::free_into_lane(heap, pointer, true) != Freed::Done
+        if slots::free_own(heap, pointer) != Freed::Done
+            && !slots::free_shared(heap, pointer)
             && let Some(heap) = Heap::at(heap)
         {
             let _ = slots::free(heap, pointer);
