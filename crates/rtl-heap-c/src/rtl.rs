@@ -128,6 +128,22 @@ unsafe extern "system" fn free_alone(heap: PVOID, flags: ULONG, block: PVOID) ->
     unsafe {
         match nt::free_alone(handle(heap), block.cast()) {
             true => 1,
+            false => free_of_back_end(heap, flags, block),
+        }
+    }
+}
+
+/// The same on a heap that is serialised, likewise.
+///
+/// # Safety
+/// 1. As for `RtlFreeHeap`.
+#[inline(never)]
+unsafe extern "system" fn free_of_back_end(heap: PVOID, flags: ULONG, block: PVOID) -> LOGICAL {
+    let given = HeapFlags::from_bits_retain(flags);
+    // SAFETY: (1).
+    unsafe {
+        match nt::free_of_back_end(handle(heap), given, block.cast()) {
+            true => 1,
             false => free(heap, flags, block),
         }
     }
@@ -195,7 +211,18 @@ pub(crate) fn allocate_first(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
 extern "system-unwind" fn allocate_kept(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
     match nt::allocate_kept(handle(heap), HeapFlags::from_bits_retain(flags), size) {
         Some(block) => block.as_ptr().cast(),
+        None if nt::is_middle(size) => allocate_middle(heap, flags, size),
         None => allocate_alone(heap, flags, size),
+    }
+}
+
+/// An allocation of more than the front end serves, likewise.
+#[inline(never)]
+extern "system-unwind" fn allocate_middle(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
+    let (heap, flags) = (handle(heap), HeapFlags::from_bits_retain(flags));
+    match nt::allocate_middle(heap, flags, size) {
+        Some(block) => block.as_ptr().cast(),
+        None => allocate(heap, flags, size),
     }
 }
 

@@ -40,6 +40,16 @@ pub fn malloc(size: usize) -> *mut u8 {
 fn malloc_kept(size: usize) -> *mut u8 {
     match nt::allocate_kept(uncounted_heap(), HeapFlags::empty(), size) {
         Some(block) => block.as_ptr(),
+        None if nt::is_middle(size) => malloc_middle(size),
+        None => malloc_the_long_way(size),
+    }
+}
+
+/// [`malloc`] of more than the front end serves, likewise.
+#[inline(never)]
+fn malloc_middle(size: usize) -> *mut u8 {
+    match nt::allocate_middle(uncounted_heap(), HeapFlags::empty(), size) {
+        Some(block) => block.as_ptr(),
         None => malloc_the_long_way(size),
     }
 }
@@ -124,15 +134,17 @@ pub unsafe fn reallocf(block: *mut u8, size: usize) -> *mut u8 {
 /// # Safety
 ///
 /// 1. Nobody uses the block afterwards.
-#[inline]
+#[inline(always)]
 pub unsafe fn free(block: *mut u8) {
     // SAFETY: 1 is the caller's. No heap so far, and null, are in no slab.
-    unsafe {
-        match nt::free_at_once(uncounted_heap(), block) {
-            Freed::Done => {}
-            Freed::NotOwn => free_shared(block),
-            Freed::NoSlab | Freed::Not => free_the_long_way(block),
-        }
+    match unsafe { nt::free_at_once(uncounted_heap(), block) } {
+        Freed::Done => {}
+        // SAFETY: 1 is the caller's.
+        Freed::NotOwn => unsafe { free_shared(block) },
+        // SAFETY: 1 is the caller's.
+        Freed::NoSlab => unsafe { free_of_back_end(block) },
+        // SAFETY: 1 is the caller's.
+        Freed::Not => unsafe { free_the_long_way(block) },
     }
 }
 
@@ -145,10 +157,23 @@ pub unsafe fn free(block: *mut u8) {
 #[inline(never)]
 unsafe extern "C" fn free_shared(block: *mut u8) {
     // SAFETY: 1 is the caller's.
-    unsafe {
-        if !nt::free_shared(uncounted_heap(), block) {
-            free_the_long_way(block);
-        }
+    if unsafe { !nt::free_shared(uncounted_heap(), block) } {
+        // SAFETY: 1 is the caller's.
+        unsafe { free_the_long_way(block) };
+    }
+}
+
+/// [`free`] of what is in no slab, likewise.
+///
+/// # Safety
+///
+/// 1. As [`free`].
+#[inline(never)]
+unsafe extern "C" fn free_of_back_end(block: *mut u8) {
+    // SAFETY: 1 is the caller's.
+    if unsafe { !nt::free_of_back_end(uncounted_heap(), HeapFlags::empty(), block) } {
+        // SAFETY: 1 is the caller's.
+        unsafe { free_the_long_way(block) };
     }
 }
 

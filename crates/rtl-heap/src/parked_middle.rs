@@ -55,11 +55,13 @@ impl Set {
     #[inline]
     fn take(&mut self, place: usize) -> (usize, Granules) {
         let taken = (self.blocks[place], Granules(self.sizes[place]));
-        for place in place + 1..WAYS {
-            self.blocks[place - 1] = self.blocks[place];
-            self.sizes[place - 1] = self.sizes[place];
+        let mut place = place;
+        while place + 1 < WAYS && self.sizes[place + 1] != 0 {
+            self.blocks[place] = self.blocks[place + 1];
+            self.sizes[place] = self.sizes[place + 1];
+            place += 1;
         }
-        self.sizes[WAYS - 1] = 0;
+        self.sizes[place] = 0;
         taken
     }
 }

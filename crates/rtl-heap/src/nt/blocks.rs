@@ -26,6 +26,7 @@ use crate::units::GRANULE;
 pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNull<u8>, Status> {
     let block = match allocate_at_once(heap, flags, size) {
         Allocated::Block(block) => Some(block),
+        _ if is_middle(size) => allocate_middle(heap, flags, size),
         Allocated::NoLane => allocate_alone(heap, flags, size),
         Allocated::Not => allocate_kept(heap, flags, size),
     };
@@ -55,6 +56,19 @@ pub fn allocate_kept(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<
 #[inline]
 pub fn allocate_alone(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
     ops::fast::allocate_alone(heap.0, flags, size)
+}
+
+/// [`allocate`] of more than the front end serves, where a block of that size was freed lately: takes the
+/// lock, and a fourth of the instructions. `None`, and nothing done, for [`allocate_aligned`].
+#[inline]
+pub fn allocate_middle(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+    ops::middle::allocate(heap.0, flags, size)
+}
+
+/// Whether [`allocate_middle`] is the way for `size` bytes.
+#[inline]
+pub fn is_middle(size: usize) -> bool {
+    size > ops::fast::LARGEST_SLOT
 }
 
 /// [`allocate`] with an alignment: a power of two up to 1 GiB. Every other call takes the block as
@@ -161,7 +175,7 @@ pub unsafe fn free(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> Resu
     let freed = unsafe {
         match free_at_once(heap, pointer) {
             Freed::Done => true,
-            Freed::NoSlab => free_alone(heap, pointer),
+            Freed::NoSlab => free_alone(heap, pointer) || free_of_back_end(heap, flags, pointer),
             Freed::NotOwn => free_shared(heap, pointer),
             Freed::Not => false,
         }
@@ -195,6 +209,17 @@ pub unsafe fn free_at_once(heap: HeapHandle, pointer: *mut u8) -> Freed {
 pub unsafe fn free_alone(heap: HeapHandle, pointer: *mut u8) -> bool {
     // SAFETY: (1).
     unsafe { ops::fast::free_alone(heap.0, pointer as usize) }
+}
+
+/// [`free`] of what is in no slab on a heap that is serialised, where the block is parked: takes the lock. False,
+/// and nothing done, for [`free_the_long_way`].
+///
+/// # Safety
+/// 1. As for [`free`].
+#[inline]
+pub unsafe fn free_of_back_end(heap: HeapHandle, flags: HeapFlags, pointer: *mut u8) -> bool {
+    // SAFETY: (1).
+    unsafe { ops::fast::free_of_back_end(heap.0, flags, pointer as usize) }
 }
 
 /// [`free_at_once`] for a block in a slab of several threads: an atomic instruction more. False, and

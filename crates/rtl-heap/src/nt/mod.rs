@@ -21,8 +21,8 @@ use core::sync::atomic::Ordering;
 
 pub use blocks::{
     Allocated, Freed, allocate, allocate_aligned, allocate_alone, allocate_at_once, allocate_kept,
-    exception, free, free_alone, free_at_once, free_shared, free_the_long_way, reallocate, size,
-    size_at_once, size_the_long_way,
+    allocate_middle, exception, free, free_alone, free_at_once, free_of_back_end, free_shared,
+    free_the_long_way, is_middle, reallocate, size, size_at_once, size_the_long_way,
 };
 pub use extended::{Item, Level, Visit, extended};
 pub use information::{

@@ -16,7 +16,7 @@ use crate::frontend::{activation, slots};
 pub use crate::frontend::slots::{Allocated, Freed};
 use crate::heap::{Heap, State};
 use crate::lookaside::Lookaside;
-use crate::ops::extras;
+use crate::ops::{extras, middle};
 use crate::region::Region;
 use crate::regions;
 use crate::units::Granules;
@@ -28,7 +28,7 @@ const LARGEST: usize = extras::data_bytes(Lookaside::LARGEST);
 const LARGEST_EXACT: usize = extras::data_bytes(buckets::LARGEST_EXACT);
 
 /// Bytes of the largest request that any slot can serve.
-const LARGEST_SLOT: usize = extras::data_bytes(buckets::LARGEST);
+pub const LARGEST_SLOT: usize = extras::data_bytes(buckets::LARGEST);
 
 /// Flags of a call that the shortest paths do not serve.
 const NOT_SHORTEST: HeapFlags = extras::NOT_PLAIN.union(HeapFlags::ZERO_MEMORY);
@@ -152,7 +152,7 @@ pub fn allocate_locked(heap: &Heap, flags: HeapFlags, size: usize) -> Option<Non
     let block = unsafe {
         match granules > Lookaside::LARGEST {
             false => take(heap, state, size, granules)?,
-            true => take_middle(heap, state, size, granules)?,
+            true => middle::take(heap, state, size, granules)?,
         }
     };
     activation::note_request(heap, state, granules);
@@ -191,35 +191,6 @@ unsafe fn take(
     Some(unsafe { NonNull::new_unchecked((block + USER_OFFSET) as *mut u8) })
 }
 
-/// [`take`] for a block of middle size.
-///
-/// # Safety
-/// 1. As there.
-#[inline]
-unsafe fn take_middle(
-    heap: &Heap,
-    state: &mut State,
-    size: usize,
-    granules: Granules,
-) -> Option<NonNull<u8>> {
-    let block = state.lookaside.middle.pop(granules)?;
-    // SAFETY: INV-PARKED: it is a block of this heap, whose lock is held.
-    let payload = unsafe { heap.key.read_payload(block) };
-    let Some(payload) = payload.filter(|payload| payload.is_parked(granules)) else {
-        // Damaged: the long way says so.
-        state.lookaside.middle.push(granules, block);
-        return None;
-    };
-    // SAFETY: as above.
-    unsafe {
-        heap.key
-            .write_payload(block, payload.unpark(granules, size));
-        canary::write(block + USER_OFFSET + size, granules.bytes() - size);
-    }
-    state.accounting.add_live(size);
-    NonNull::new((block + USER_OFFSET) as *mut u8)
-}
-
 /// Parks the block at `pointer` of the heap whose handle `heap` is, any bit patterns, if the call
 /// is not serialised. False for the long way.
 ///
@@ -248,9 +219,38 @@ pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool
     let Some((region, owner)) = owner_of(pointer) else {
         return false;
     };
-    if !ptr::eq(owner, heap) {
+    // SAFETY: (1).
+    ptr::eq(owner, heap) && unsafe { park_entered(heap, flags, region, pointer) }
+}
+
+/// [`free_locked`] of a block of the back end of the heap whose handle `heap` is, any bit pattern.
+///
+/// # Safety
+/// 1. As there.
+#[inline(always)]
+pub unsafe fn free_of_back_end(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
+    let Some((region, owner)) = owner_of(pointer) else {
         return false;
-    }
+    };
+    // SAFETY: (1).
+    is_plain(owner, heap)
+        && owner.settings.parks
+        && unsafe { park_entered(owner, flags, region, pointer) }
+}
+
+/// The heap is found by `heap`, any bit pattern, and none of its calls needs the long way from the start: it
+/// is no debug heap, is not hidden, and no commit routine of it may be at work.
+#[inline(always)]
+pub fn is_plain(owner: &Heap, heap: usize) -> bool {
+    owner.plain_handle == heap
+        && !owner.protected.load(Ordering::Relaxed)
+        && owner.settings.commit_routine.is_none()
+}
+
+/// # Safety
+/// 1. As for [`free_alone`]; the region is the heap's.
+#[inline]
+unsafe fn park_entered(heap: &Heap, flags: HeapFlags, region: &Region, pointer: usize) -> bool {
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
     let Some((block, payload)) = whole_block(heap, region, pointer) else {
@@ -310,11 +310,7 @@ pub fn is_live(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
     let Some((region, owner)) = owner_of(pointer) else {
         return false;
     };
-    // Not for a heap that is hidden, nor for one whose commit routine may be at work.
-    owner.plain_handle == heap
-        && !owner.protected.load(Ordering::Relaxed)
-        && owner.settings.commit_routine.is_none()
-        && size_in(owner, flags, region, pointer).is_some()
+    is_plain(owner, heap) && size_in(owner, flags, region, pointer).is_some()
 }
 
 #[inline(always)]

@@ -6,6 +6,7 @@ pub mod extras;
 pub mod fast;
 pub mod free;
 pub mod grow;
+pub mod middle;
 pub mod reallocate;
 pub mod size;
 pub mod tags;
