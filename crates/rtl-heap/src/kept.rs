@@ -21,8 +21,8 @@ pub struct Kept {
 /// Apart, because a processor that takes up what it has just put down waits until it is sure of the
 /// address: with one stack for both a free and the next allocation took half as long again.
 ///
-/// Each lies in its half of one array, behind which an entry says how long it is. Zero bytes are a
-/// stack that has nothing and has room for nothing.
+/// Each lies in its half of one array, behind which lies an [`End`]. Zero bytes are a stack that has nothing
+/// and has room for nothing.
 pub struct Stack {
     /// Above the slot to hand out next.
     ready: Cell<*mut Kept>,
@@ -34,6 +34,16 @@ pub struct Stack {
     freed_end: Cell<*mut Kept>,
 }
 
+/// What lies behind each half of a stack's array, in the place of a slot.
+struct End {
+    /// Slots in the half.
+    capacity: usize,
+    /// How often the halves changed places when this was the freed one.
+    turns: Cell<usize>,
+}
+
+const _: () = assert!(size_of::<End>() == size_of::<Kept>());
+
 /// Some slots of a stack.
 pub struct Batch {
     /// The first of them, put down before the others.
@@ -43,10 +53,22 @@ pub struct Batch {
 }
 
 impl Stack {
+    /// What lies behind the freed slots' half.
+    #[inline(always)]
+    fn end(&self) -> Option<&End> {
+        // SAFETY: an array's halves each have one behind them.
+        unsafe { self.freed_end.get().cast::<End>().as_ref() }
+    }
+
     /// Slots in each half.
     pub fn capacity(&self) -> usize {
-        // SAFETY: an array's halves each have their length behind them.
-        unsafe { self.freed_end.get().as_ref() }.map_or(0, |length| length.user)
+        self.end().map_or(0, |end| end.capacity)
+    }
+
+    /// How often the halves have changed places, every other time counted, since there was more room.
+    #[inline(always)]
+    pub fn turns(&self) -> usize {
+        self.end().map_or(0, |end| end.turns.get())
     }
 
     /// The slot to hand out next; `None` when there is none.
@@ -99,10 +121,11 @@ impl Stack {
     /// Hands out what was freed, if nothing else is left and something was freed; else false.
     pub fn turn(&self) -> bool {
         let freed = self.freed();
-        if !self.is_out() || freed.count == 0 {
+        let Some(end) = self.end().filter(|_| self.is_out() && freed.count > 0) else {
             return false;
-        }
-        let (room, capacity) = (self.ready_start.get(), self.capacity());
+        };
+        end.turns.set(end.turns.get() + 1);
+        let (room, capacity) = (self.ready_start.get(), end.capacity);
         self.ready.set(self.freed.get());
         self.ready_start.set(freed.first);
         self.freed.set(room);
@@ -165,15 +188,15 @@ impl Stack {
         };
         let first = array.cast::<Kept>().as_ptr();
         let (ready, freed) = (self.ready(), self.freed());
-        let length = Kept {
-            user: capacity,
-            side: Side::NONE,
+        let end = || End {
+            capacity,
+            turns: Cell::new(0),
         };
-        // SAFETY: the halves are longer than what was in the old ones, and each has one entry behind.
+        // SAFETY: the halves are longer than what was in the old ones, and each has room for an end behind.
         unsafe {
             let second = first.add(capacity + 1);
-            first.add(capacity).write(length);
-            second.add(capacity).write(length);
+            first.add(capacity).cast::<End>().write(end());
+            second.add(capacity).cast::<End>().write(end());
             if ready.count > 0 {
                 first.copy_from_nonoverlapping(ready.first, ready.count);
             }
@@ -222,7 +245,7 @@ mod tests {
     fn kept(user: usize) -> Kept {
         Kept {
             user,
-            side: Side::NONE,
+            side: Side::at(0),
         }
     }
 

@@ -28,9 +28,6 @@ fn is_busy(wide: bool, value: u32) -> bool {
 pub struct Side(usize);
 
 impl Side {
-    /// No entry.
-    pub const NONE: Side = Side(0);
-
     /// The entry at `address`, which stays readable.
     #[inline(always)]
     pub fn at(address: usize) -> Side {

@@ -322,11 +322,12 @@ pub fn refill(
     } else {
         From::OwnFirst(lane)
     };
+    let is_enough = is_worth_turning(stack, slot_size);
     stack.turn();
-    let had = stack.ready().count;
-    if had >= worth_turning(slot_size) {
+    if is_enough {
         return true;
     }
+    let had = stack.ready().count;
     // What it gave back says nothing of how many it needs.
     if !gave_back || !goes_on(lane, index) {
         grow(stack, slot_size);
@@ -345,18 +346,16 @@ pub fn refill(
     !stack.is_out()
 }
 
-/// So many freed slots are enough to go on with. With fewer a thread that allocates and frees in turn
-/// would be back here all the time: then it gets some more.
+/// So many turns show a thread that allocates and frees in turn.
+const TURNS_SHOWN: usize = 32;
+
+/// A stack, which has none to hand out, has freed slots enough to go on with. With fewer a thread that allocates
+/// and frees in turn would be back here all the time: then it gets some more, and once it has shown that
+/// it goes on so, a few more still.
 #[inline]
-pub const fn worth_turning(slot_size: Granules) -> usize {
-    let enough = 0x2000 / slot_size.bytes();
-    if enough < 1 {
-        1
-    } else if enough > 8 {
-        8
-    } else {
-        enough
-    }
+pub fn is_worth_turning(stack: &Stack, slot_size: Granules) -> bool {
+    let slots = if stack.turns() < TURNS_SHOWN { 8 } else { 16 };
+    stack.freed().count >= (0x2000 / slot_size.bytes()).clamp(1, slots)
 }
 
 /// Makes room for a freed slot on the lane's stack of bucket `index`, which has none: by handing out

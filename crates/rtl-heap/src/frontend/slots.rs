@@ -99,7 +99,7 @@ pub fn allocate_kept(heap: usize, size: usize, granules: Granules) -> Option<Non
     let stack = lane.stack(index)?;
     let of_it = Use::of(slot_size.bytes(), size);
     take_top(stack, of_it, wide).or_else(|| {
-        let enough = stack.freed().count >= exchange::worth_turning(slot_size);
+        let enough = exchange::is_worth_turning(stack, slot_size);
         if enough && !lane.keeps_foreign(index) && stack.turn() {
             take_top(stack, of_it, wide)
         } else {
