@@ -205,13 +205,22 @@ pub(crate) fn allocate_first(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
     }
 }
 
-/// An allocation from all that a thread keeps, apart from the function's shortest path, with its
+/// An allocation of any size of the front end, apart from the function's shortest path, with its
 /// signature: it is jumped to.
 #[inline(never)]
 extern "system-unwind" fn allocate_kept(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
     match nt::allocate_kept(handle(heap), HeapFlags::from_bits_retain(flags), size) {
         Some(block) => block.as_ptr().cast(),
         None if nt::is_middle(size) => allocate_middle(heap, flags, size),
+        None => allocate_freed(heap, flags, size),
+    }
+}
+
+/// An allocation from what a thread has freed, likewise.
+#[inline(never)]
+extern "system-unwind" fn allocate_freed(heap: PVOID, flags: ULONG, size: SIZE_T) -> PVOID {
+    match nt::allocate_freed(handle(heap), HeapFlags::from_bits_retain(flags), size) {
+        Some(block) => block.as_ptr().cast(),
         None => allocate_alone(heap, flags, size),
     }
 }

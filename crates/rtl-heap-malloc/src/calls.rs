@@ -35,12 +35,21 @@ pub fn malloc(size: usize) -> *mut u8 {
     }
 }
 
-/// [`malloc`] from all that a thread keeps, apart from the shortest path.
+/// [`malloc`] of any size of the front end, apart from the shortest path.
 #[inline(never)]
 fn malloc_kept(size: usize) -> *mut u8 {
     match nt::allocate_kept(uncounted_heap(), HeapFlags::empty(), size) {
         Some(block) => block.as_ptr(),
         None if nt::is_middle(size) => malloc_middle(size),
+        None => malloc_freed(size),
+    }
+}
+
+/// [`malloc`] from what a thread has freed, likewise.
+#[inline(never)]
+fn malloc_freed(size: usize) -> *mut u8 {
+    match nt::allocate_freed(uncounted_heap(), HeapFlags::empty(), size) {
+        Some(block) => block.as_ptr(),
         None => malloc_the_long_way(size),
     }
 }

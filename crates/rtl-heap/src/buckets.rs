@@ -29,12 +29,38 @@ pub fn bucket_of(size: Granules) -> (usize, Granules) {
     if size.0 <= EXACT {
         return (size.0 as usize, size);
     }
-    let step = 1 << (size.0.ilog2() - 3);
-    let slot = size.0.next_multiple_of(step);
-    let power = slot.ilog2();
-    let index = EXACT + (power - EXACT.ilog2()) * 8 + ((slot - (1 << power)) >> (power - 3));
-    (index as usize, Granules(slot))
+    let shared = SHARED[((size.0 - 1) / SHARED_STEP) as usize % SHARED.len()];
+    (shared.index.into(), Granules(shared.slot.into()))
 }
+
+/// A bucket that several sizes share.
+#[derive(Clone, Copy)]
+struct Shared {
+    index: u16,
+    /// Granules of a slot.
+    slot: u16,
+}
+
+/// The smallest difference between the slots of two such buckets.
+const SHARED_STEP: u32 = EXACT / 8;
+
+/// The buckets for sizes of so many steps, less one; those up to [`LARGEST_EXACT`] are not looked up.
+static SHARED: [Shared; (LARGEST.0 / SHARED_STEP) as usize] = {
+    let mut table = [Shared { index: 0, slot: 0 }; (LARGEST.0 / SHARED_STEP) as usize];
+    let mut size = EXACT + SHARED_STEP;
+    while size <= LARGEST.0 {
+        let step = 1 << ((size - 1).ilog2() - 3);
+        let slot = size.next_multiple_of(step);
+        let power = slot.ilog2();
+        let index = EXACT + (power - EXACT.ilog2()) * 8 + ((slot - (1 << power)) >> (power - 3));
+        table[(size / SHARED_STEP) as usize - 1] = Shared {
+            index: index as u16,
+            slot: slot as u16,
+        };
+        size += SHARED_STEP;
+    }
+    table
+};
 
 /// The last bucket whose slabs have side entries of one byte, with slots of twice [`LARGEST_EXACT`]: of none
 /// of them is more left over than that can say.

@@ -327,13 +327,18 @@ pub fn refill(
     if is_enough {
         return true;
     }
-    let had = stack.ready().count;
+    let (had, in_turn) = (stack.ready().count, goes_in_turn(stack));
     // What it gave back says nothing of how many it needs.
     if !gave_back || !goes_on(lane, index) {
         grow(stack, slot_size);
     }
     // Fewer of large slots, lest threads that come and go spread over more pages than they need.
-    let most = (stack.capacity() * BYTES_PER_PLACE / slot_size.bytes()).max(1);
+    let bytes_per_place = if in_turn {
+        slot_size.bytes()
+    } else {
+        BYTES_PER_PLACE
+    };
+    let most = (stack.capacity() * bytes_per_place / slot_size.bytes()).max(1);
     let count = stack.capacity().min(most).saturating_sub(had);
     if count > 0 {
         // SAFETY: (1) the half has room for so many above those it has.
@@ -354,8 +359,15 @@ const TURNS_SHOWN: usize = 32;
 /// it goes on so, a few more still.
 #[inline]
 pub fn is_worth_turning(stack: &Stack, slot_size: Granules) -> bool {
-    let slots = if stack.turns() < TURNS_SHOWN { 8 } else { 16 };
-    stack.freed().count >= (0x2000 / slot_size.bytes()).clamp(1, slots)
+    let (bytes, slots) = match goes_in_turn(stack) {
+        false => (0x2000, 8),
+        true => (0x8000, 16),
+    };
+    stack.freed().count >= (bytes / slot_size.bytes()).clamp(1, slots)
+}
+
+fn goes_in_turn(stack: &Stack) -> bool {
+    stack.turns() >= TURNS_SHOWN
 }
 
 /// Makes room for a freed slot on the lane's stack of bucket `index`, which has none: by handing out

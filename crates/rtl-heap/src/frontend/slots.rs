@@ -89,23 +89,26 @@ pub fn allocate_exact(heap: usize, size: usize, bytes: usize) -> Allocated {
     }
 }
 
-/// A slot for `size` bytes, a block of `granules`, as [`allocate_exact`], but of any bucket, and from
-/// what the lane holds of freed slots when it has no others.
+/// A slot for `size` bytes, a block of `granules`, as [`allocate_exact`], but of any bucket.
 #[inline(always)]
 pub fn allocate_kept(heap: usize, size: usize, granules: Granules) -> Option<NonNull<u8>> {
     let lane = lane::at_once(heap)?;
     let (index, slot_size) = buckets::bucket_of(granules);
-    let wide = buckets::is_wide(index as u32);
-    let stack = lane.stack(index)?;
     let of_it = Use::of(slot_size.bytes(), size);
-    take_top(stack, of_it, wide).or_else(|| {
-        let enough = exchange::is_worth_turning(stack, slot_size);
-        if enough && !lane.keeps_foreign(index) && stack.turn() {
-            take_top(stack, of_it, wide)
-        } else {
-            None
-        }
-    })
+    take_top(lane.stack(index)?, of_it, buckets::is_wide(index as u32))
+}
+
+/// [`allocate_kept`] from what the lane holds of freed slots, when it has no others.
+#[inline]
+pub fn allocate_freed(heap: usize, size: usize, granules: Granules) -> Option<NonNull<u8>> {
+    let lane = lane::at_once(heap)?;
+    let (index, slot_size) = buckets::bucket_of(granules);
+    let stack = lane.stack(index)?;
+    if !exchange::is_worth_turning(stack, slot_size) || lane.keeps_foreign(index) || !stack.turn() {
+        return None;
+    }
+    let of_it = Use::of(slot_size.bytes(), size);
+    take_top(stack, of_it, buckets::is_wide(index as u32))
 }
 
 /// What came of an attempt to free a slot.

@@ -28,7 +28,9 @@ pub fn allocate(heap: HeapHandle, flags: HeapFlags, size: usize) -> Result<NonNu
         Allocated::Block(block) => Some(block),
         _ if is_middle(size) => allocate_middle(heap, flags, size),
         Allocated::NoLane => allocate_alone(heap, flags, size),
-        Allocated::Not => allocate_kept(heap, flags, size),
+        Allocated::Not => {
+            allocate_kept(heap, flags, size).or_else(|| allocate_freed(heap, flags, size))
+        }
     };
     match block {
         Some(block) => Ok(block),
@@ -44,11 +46,17 @@ pub fn allocate_at_once(heap: HeapHandle, flags: HeapFlags, size: usize) -> Allo
     ops::fast::allocate_kept(heap.0, flags, size)
 }
 
-/// [`allocate_at_once`] for any block that a thread keeps; `None`, and nothing done, for
-/// [`allocate_aligned`].
+/// [`allocate_at_once`] for any block of the front end; `None`, and nothing done, for [`allocate_freed`].
 #[inline]
 pub fn allocate_kept(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
     ops::fast::allocate_any_kept(heap.0, flags, size)
+}
+
+/// [`allocate_kept`] from what the thread has freed, when it keeps nothing else of that size; `None`, and
+/// nothing done, for [`allocate_aligned`].
+#[inline]
+pub fn allocate_freed(heap: HeapHandle, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+    ops::fast::allocate_freed(heap.0, flags, size)
 }
 
 /// [`allocate`] on a heap that nobody serialises, where it takes not many more instructions; `None`,

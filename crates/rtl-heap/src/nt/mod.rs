@@ -20,9 +20,9 @@ mod user_info;
 use core::sync::atomic::Ordering;
 
 pub use blocks::{
-    Allocated, Freed, allocate, allocate_aligned, allocate_alone, allocate_at_once, allocate_kept,
-    allocate_middle, exception, free, free_alone, free_at_once, free_of_back_end, free_shared,
-    free_the_long_way, is_middle, reallocate, size, size_at_once, size_the_long_way,
+    Allocated, Freed, allocate, allocate_aligned, allocate_alone, allocate_at_once, allocate_freed,
+    allocate_kept, allocate_middle, exception, free, free_alone, free_at_once, free_of_back_end,
+    free_shared, free_the_long_way, is_middle, reallocate, size, size_at_once, size_the_long_way,
 };
 pub use extended::{Item, Level, Visit, extended};
 pub use information::{

@@ -75,13 +75,22 @@ pub unsafe fn free_shared(heap: usize, pointer: usize) -> bool {
     unsafe { slots::free_shared(heap, pointer) }
 }
 
-/// [`allocate_kept`] for every size of the front end, and from all that the thread keeps.
+/// [`allocate_kept`] for every size of the front end.
 #[inline(always)]
 pub fn allocate_any_kept(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
     if size > LARGEST_SLOT || flags.intersects(NOT_SHORTEST) {
         return None;
     }
     slots::allocate_kept(heap, size, extras::small_block_size(size))
+}
+
+/// [`allocate_any_kept`] from what the thread has freed, when it keeps nothing else of that size.
+#[inline]
+pub fn allocate_freed(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
+    if size > LARGEST_SLOT || flags.intersects(NOT_SHORTEST) {
+        return None;
+    }
+    slots::allocate_freed(heap, size, extras::small_block_size(size))
 }
 
 /// Moves the slot at `pointer` of the heap whose handle `heap` is, any bit patterns, to another that the
@@ -101,7 +110,8 @@ pub unsafe fn move_kept(
         return None;
     }
     let old_size = slots::size_whole(heap, pointer)?;
-    let moved = allocate_any_kept(heap, flags, size)?;
+    let moved =
+        allocate_any_kept(heap, flags, size).or_else(|| allocate_freed(heap, flags, size))?;
     // SAFETY: (1): both blocks hold as many bytes as are copied. The old one is live, as just found, so
     // it goes one way or the other.
     unsafe {
