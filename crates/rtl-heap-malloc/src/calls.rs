@@ -37,7 +37,7 @@ pub fn malloc(size: usize) -> *mut u8 {
 
 /// [`malloc`] of any size of the front end, apart from the shortest path.
 #[inline(never)]
-fn malloc_kept(size: usize) -> *mut u8 {
+extern "C" fn malloc_kept(size: usize) -> *mut u8 {
     match nt::allocate_kept(uncounted_heap(), HeapFlags::empty(), size) {
         Some(block) => block.as_ptr(),
         None if nt::is_middle(size) => malloc_middle(size),
@@ -47,7 +47,7 @@ fn malloc_kept(size: usize) -> *mut u8 {
 
 /// [`malloc`] from what a thread has freed, likewise.
 #[inline(never)]
-fn malloc_freed(size: usize) -> *mut u8 {
+extern "C" fn malloc_freed(size: usize) -> *mut u8 {
     match nt::allocate_freed(uncounted_heap(), HeapFlags::empty(), size) {
         Some(block) => block.as_ptr(),
         None => malloc_the_long_way(size),
@@ -56,7 +56,7 @@ fn malloc_freed(size: usize) -> *mut u8 {
 
 /// [`malloc`] of more than the front end serves, likewise.
 #[inline(never)]
-fn malloc_middle(size: usize) -> *mut u8 {
+extern "C" fn malloc_middle(size: usize) -> *mut u8 {
     match nt::allocate_middle(uncounted_heap(), HeapFlags::empty(), size) {
         Some(block) => block.as_ptr(),
         None => malloc_the_long_way(size),
@@ -65,7 +65,7 @@ fn malloc_middle(size: usize) -> *mut u8 {
 
 /// [`malloc`] of anything, likewise.
 #[inline(never)]
-fn malloc_the_long_way(size: usize) -> *mut u8 {
+extern "C" fn malloc_the_long_way(size: usize) -> *mut u8 {
     or_errno(request(size, HeapFlags::empty()))
 }
 
