@@ -129,6 +129,13 @@ fn a_held_heap_lock_is_held_in_the_child_too() {
     assert_eq!(succeed(&mut Command::new(&program)).trim(), "held");
 }
 
+/// R7, J4: a heap's lock that one thread alone has taken so far, and another is about to.
+#[test]
+fn forks_while_a_second_thread_waits_for_the_first_ones_lock() {
+    let program = compile("waited_lock", &["waited_lock.c"], &c_interface());
+    assert_eq!(succeed(&mut Command::new(&program)).trim(), "40");
+}
+
 /// What compiles a program against the C interface.
 fn c_interface() -> [String; 3] {
     let include =

@@ -8,6 +8,7 @@ use core::ffi::c_void;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::biased_lock::BiasedLock;
 use crate::host;
 use crate::raw_lock::RawLock;
 
@@ -41,21 +42,19 @@ impl CallerLock {
     }
 }
 
-enum Inner {
-    Own(RawLock),
-    Resource(NonNull<Resource>),
-    Table(LockTable),
-}
-
-/// A recursive lock that knows its owner.
+/// A recursive lock that knows its owner. What most calls look at comes first, in one cache line.
+#[repr(C)]
 pub struct HeapLock {
+    /// Its own, which a caller's stands in for; nobody has the bias of it then.
+    own: BiasedLock,
+    /// Who holds it, but for the thread that holds its own by bias, or 0.
     owner: AtomicUsize,
     depth: Cell<u32>,
-    inner: Inner,
+    callers: CallerLock,
 }
 
-// SAFETY: `depth` is touched only by the thread that `owner` names; the rest is atomic, or the
-// caller's lock, which is made to be shared.
+// SAFETY: `depth` is touched only by the thread that `owner` names, the cells of `own` only by who holds it;
+// the rest is atomic, or the caller's lock, which is made to be shared.
 unsafe impl Sync for HeapLock {}
 // SAFETY: as above; nothing in it belongs to a thread while nobody holds it.
 unsafe impl Send for HeapLock {}
@@ -63,57 +62,93 @@ unsafe impl Send for HeapLock {}
 impl HeapLock {
     /// A free lock over `caller`'s, or over one of its own.
     pub const fn new(caller: CallerLock) -> HeapLock {
-        let inner = match caller {
-            CallerLock::None => Inner::Own(RawLock::new()),
-            CallerLock::Resource(resource) => Inner::Resource(resource),
-            CallerLock::Table(table) => Inner::Table(table),
-        };
         HeapLock {
+            own: BiasedLock::new(),
             owner: AtomicUsize::new(0),
             depth: Cell::new(0),
-            inner,
+            callers: caller,
         }
     }
 
     /// The calling thread holds the lock.
     #[inline]
     pub fn is_owned(&self) -> bool {
-        self.owner.load(Ordering::Relaxed) == host::thread_id()
+        let me = host::thread_id();
+        // Relaxed: only this thread stores its own id here, so it sees it if it is there.
+        self.owner.load(Ordering::Relaxed) == me || self.own.is_held_by_bias(me)
     }
 
     /// Takes the lock, or takes it once more.
     #[inline]
     pub fn enter(&self) {
         let me = host::thread_id();
-        // Relaxed: only this thread stores its own id here, so it sees it if it is there.
-        if self.owner.load(Ordering::Relaxed) == me {
-            self.depth.set(self.depth.get() + 1);
+        if self.own.has_bias(me) {
+            if !self.own.go_inside() {
+                self.enter_in_doubt(me);
+            }
+        } else {
+            self.enter_without_bias(me);
+        }
+    }
+
+    #[inline(always)]
+    fn enter_without_bias(&self, me: usize) {
+        if self.enter_again(me) {
             return;
         }
-        match &self.inner {
-            Inner::Own(raw) => raw.enter(),
-            other => other.enter_callers(),
+        if self.callers.is_none() && self.own.enter_at_once() {
+            self.own_by(me);
+        } else {
+            self.enter_waiting(me);
         }
-        self.owner.store(me, Ordering::Relaxed);
-        self.depth.set(1);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_in_doubt(&self, me: usize) {
+        if !self.own.is_inside() {
+            self.enter_without_bias(me);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_waiting(&self, me: usize) {
+        match &self.callers {
+            CallerLock::None => self.own.enter(),
+            other => other.enter(),
+        }
+        self.own_by(me);
     }
 
     /// Takes the lock, or takes it once more, if that needs no waiting. False as well where the
     /// caller's lock cannot tell.
     pub fn try_enter(&self) -> bool {
         let me = host::thread_id();
-        if self.owner.load(Ordering::Relaxed) == me {
-            self.depth.set(self.depth.get() + 1);
+        if self.own.enter_by_bias(me) || self.enter_again(me) {
             return true;
         }
-        match &self.inner {
-            Inner::Own(raw) if raw.try_enter() => {
-                self.owner.store(me, Ordering::Relaxed);
-                self.depth.set(1);
-                true
-            }
-            _ => false,
+        let taken = self.callers.is_none() && self.own.try_enter();
+        if taken {
+            self.own_by(me);
         }
+        taken
+    }
+
+    #[inline]
+    fn enter_again(&self, me: usize) -> bool {
+        // Relaxed: as in `is_owned`.
+        let again = self.owner.load(Ordering::Relaxed) == me;
+        if again {
+            self.depth.set(self.depth.get() + 1);
+        }
+        again
+    }
+
+    #[inline]
+    fn own_by(&self, me: usize) {
+        self.owner.store(me, Ordering::Relaxed);
+        self.depth.set(1);
     }
 
     /// Gives the lock back once. False, and no change, when the calling thread does not hold it.
@@ -129,39 +164,52 @@ impl HeapLock {
     /// Gives the lock back once. The calling thread holds it.
     #[inline]
     pub fn leave_held(&self) {
+        // Relaxed: the thread that holds the lock by bias made it 0 itself, before it had the bias.
+        let owner = self.owner.load(Ordering::Relaxed);
+        if owner == 0 {
+            if !self.own.go_outside() {
+                self.own.wake_if_outside();
+            }
+            return;
+        }
         let depth = self.depth.get() - 1;
         self.depth.set(depth);
         if depth == 0 {
             self.owner.store(0, Ordering::Relaxed);
-            match &self.inner {
-                Inner::Own(raw) => raw.leave(),
-                other => other.leave_callers(),
+            if self.callers.is_none() {
+                self.own.leave(owner);
+            } else {
+                self.callers.leave();
             }
         }
     }
 }
 
-impl Inner {
+impl CallerLock {
+    /// Takes the caller's lock, if one was given.
     #[cold]
-    fn enter_callers(&self) {
+    #[inline(never)]
+    fn enter(&self) {
         match self {
-            Inner::Own(raw) => raw.enter(),
+            CallerLock::None => {}
             // SAFETY: the resource outlives the heap, by the contract of heap creation.
-            Inner::Resource(resource) => unsafe { resource.as_ref() }.enter(),
+            CallerLock::Resource(resource) => unsafe { resource.as_ref() }.enter(),
             // SAFETY: the functions and their context outlive the heap, by the same contract.
-            Inner::Table(table) => unsafe { (table.enter)(table.context) },
+            CallerLock::Table(table) => unsafe { (table.enter)(table.context) },
         }
     }
 
+    /// Gives it back.
     #[cold]
-    fn leave_callers(&self) {
+    #[inline(never)]
+    fn leave(&self) {
         match self {
-            Inner::Own(raw) => raw.leave(),
+            CallerLock::None => {}
             // The heap entered it, so it can be left.
-            // SAFETY: as in `enter_callers`.
-            Inner::Resource(resource) => drop(unsafe { resource.as_ref() }.leave()),
-            // SAFETY: as in `enter_callers`.
-            Inner::Table(table) => unsafe { (table.leave)(table.context) },
+            // SAFETY: as in `enter`.
+            CallerLock::Resource(resource) => drop(unsafe { resource.as_ref() }.leave()),
+            // SAFETY: as in `enter`.
+            CallerLock::Table(table) => unsafe { (table.leave)(table.context) },
         }
     }
 }
@@ -252,48 +300,71 @@ mod tests {
 
     use super::*;
 
+    /// A new lock, and one that this thread has taken often, whose bias it has by now.
+    fn new_and_used() -> [HeapLock; 2] {
+        let locks = [(); 2].map(|()| HeapLock::new(CallerLock::None));
+        for _ in 0..100 {
+            locks[1].enter();
+            assert!(locks[1].leave());
+        }
+        locks
+    }
+
     #[test]
     fn the_owner_may_enter_again_and_must_leave_as_often() {
-        let lock = HeapLock::new(CallerLock::None);
-        lock.enter();
-        lock.enter();
-        assert!(lock.leave());
-        assert!(lock.is_owned());
-        assert!(lock.leave());
-        assert!(!lock.leave(), "a lock nobody holds cannot be left");
+        for lock in new_and_used() {
+            lock.enter();
+            lock.enter();
+            assert!(lock.try_enter() && lock.leave());
+            assert!(lock.leave());
+            assert!(lock.is_owned());
+            assert!(lock.leave());
+            assert!(!lock.leave(), "a lock nobody holds cannot be left");
+        }
     }
 
     #[test]
     fn another_thread_cannot_leave_for_the_owner() {
-        let lock = HeapLock::new(CallerLock::None);
-        lock.enter();
-        thread::scope(|scope| assert!(!scope.spawn(|| lock.leave()).join().unwrap()));
-        assert!(lock.is_owned());
-        assert!(lock.leave());
+        for lock in new_and_used() {
+            lock.enter();
+            let left = || lock.leave() || lock.try_enter();
+            thread::scope(|scope| assert!(!scope.spawn(left).join().unwrap()));
+            assert!(lock.is_owned());
+            assert!(lock.leave());
+        }
     }
 
     #[test]
-    fn four_threads_count_without_losing_a_step() {
+    fn what_one_thread_used_another_may_take() {
+        for lock in new_and_used() {
+            let take = || lock.try_enter() && lock.leave() && !lock.is_owned();
+            thread::scope(|scope| assert!(scope.spawn(take).join().unwrap()));
+            lock.enter();
+            assert!(lock.leave() && !lock.leave());
+        }
+    }
+
+    #[test]
+    fn five_threads_count_without_losing_a_step() {
         let resource = Resource::initialized();
-        let locks = [
-            HeapLock::new(CallerLock::None),
-            HeapLock::new(CallerLock::Resource(NonNull::from(&resource))),
-        ];
-        for lock in &locks {
+        let callers = HeapLock::new(CallerLock::Resource(NonNull::from(&resource)));
+        for lock in new_and_used().into_iter().chain([callers]) {
             let count = AtomicU64::new(0);
+            let work = || {
+                for _ in 0..10_000 {
+                    lock.enter();
+                    let seen = count.load(Ordering::Relaxed);
+                    count.store(seen + 1, Ordering::Relaxed);
+                    lock.leave();
+                }
+            };
             thread::scope(|scope| {
                 for _ in 0..4 {
-                    scope.spawn(|| {
-                        for _ in 0..10_000 {
-                            lock.enter();
-                            let seen = count.load(Ordering::Relaxed);
-                            count.store(seen + 1, Ordering::Relaxed);
-                            lock.leave();
-                        }
-                    });
+                    scope.spawn(work);
                 }
+                work();
             });
-            assert_eq!(count.into_inner(), 40_000);
+            assert_eq!(count.into_inner(), 50_000);
         }
         assert!(resource.delete());
         assert!(!resource.delete());

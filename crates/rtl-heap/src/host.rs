@@ -14,7 +14,7 @@ mod imp {
         NOTHING, id as thread_id, is_exiting as thread_is_exiting, set_word as set_thread_word,
         word as thread_word,
     };
-    pub use rtl_platform::wait::{nap, wait, wake_one};
+    pub use rtl_platform::wait::{nap, wait, wake_all, wake_one};
     pub use rtl_platform::{
         environment::read as read_environment, process::nt_global_flags,
         stack::capture as capture_stack,
@@ -65,6 +65,9 @@ mod imp {
 
     /// Nobody sleeps, so nobody is woken.
     pub fn wake_one(_word: &AtomicU32) {}
+
+    /// Nobody sleeps, so nobody is woken.
+    pub fn wake_all(_word: &AtomicU32) {}
 
     /// There is none, and no lane that would need one.
     pub fn barrier_is_offered() -> bool {

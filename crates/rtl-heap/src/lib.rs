@@ -37,6 +37,7 @@
 mod alone;
 mod backend;
 mod belonging;
+mod biased_lock;
 mod bits;
 mod block_traces;
 mod buckets;

@@ -4,7 +4,7 @@
 //! and try every interleaving.
 
 use crate::host;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, SPINS};
 
 /// A lock of one word that parks: 0 free, 1 held, 2 held with a waiter.
 pub struct RawLock(AtomicU32);
@@ -38,7 +38,6 @@ impl RawLock {
 
     #[cold]
     fn enter_contended(&self) {
-        const SPINS: u32 = 100;
         for _ in 0..SPINS {
             if self.0.load(Ordering::Relaxed) == 0 && self.try_enter() {
                 return;

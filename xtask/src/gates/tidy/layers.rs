@@ -40,6 +40,7 @@ const LAYERS: &[&[&str]] = &[
     &["bits", "metadata", "belonging", "side", "slab_map"],
     &["global_flags"],
     &[
+        "biased_lock",
         "fork_lock",
         "heap_lock",
         "host",
