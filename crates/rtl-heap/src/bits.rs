@@ -29,6 +29,17 @@ impl Bits {
         })
     }
 
+    /// Two maps of `length` zero bits in one piece, which [`Bits::destroy_two`] gives back.
+    pub fn create_two(length: usize) -> Option<[Bits; 2]> {
+        let words = metadata::allocate(2 * Bits::bytes(length))?.cast();
+        // SAFETY: the piece goes on behind the first map's words.
+        let behind = unsafe { words.byte_add(Bits::bytes(length)) };
+        Some([words, behind].map(|words| Bits {
+            words: words.as_ptr(),
+            length,
+        }))
+    }
+
     /// How many there are.
     #[inline]
     pub fn length(&self) -> usize {
@@ -60,6 +71,19 @@ impl Bits {
                 metadata::free(
                     NonNull::new_unchecked(self.words.cast()),
                     Bits::bytes(self.length),
+                )
+            }
+        }
+    }
+
+    /// Gives the memory of two maps back, of which this is the first.
+    pub fn destroy_two(self) {
+        if self.length != 0 {
+            // SAFETY: `words` came from `allocate` for this many bytes; the value is consumed.
+            unsafe {
+                metadata::free(
+                    NonNull::new_unchecked(self.words.cast()),
+                    2 * Bits::bytes(self.length),
                 )
             }
         }

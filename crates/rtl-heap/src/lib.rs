@@ -78,6 +78,7 @@ mod side;
 mod slab;
 mod slab_map;
 mod stack_database;
+mod starts;
 pub mod status;
 mod sync;
 mod system_vm;

@@ -10,6 +10,7 @@ use rtl_platform::prefetch::prefetch;
 use crate::bits::Bits;
 use crate::entry::{HEADER_OFFSET, USER_OFFSET};
 use crate::metadata;
+use crate::starts::Starts;
 use crate::units::{GRANULE, PAGE};
 
 /// What a region is used for.
@@ -71,9 +72,9 @@ pub struct Region {
     pub commit_limit: usize,
     /// Segment: pages below this address were committed at creation and stay so.
     pub initial_commit_end: usize,
-    /// Segment: one bit per granule, set where a block, busy or free, starts. The header there is
-    /// committed and decodes, or was damaged (INV-STARTS).
-    pub starts: Bits,
+    /// Segment: where a block, busy or free, starts. The header there is committed and decodes, or was
+    /// damaged (INV-STARTS).
+    pub starts: Starts,
     /// Segment and caller: one bit per NT page, set when the page is committed (INV-PAGES).
     pub pages: Bits,
     /// Segment: one bit per NT page, set when the page counts as uncommitted but is kept committed
@@ -118,15 +119,7 @@ impl Region {
     /// `None` when there is no memory for it.
     pub fn create(kind: RegionKind, base: usize, size: usize) -> Option<NonNull<Region>> {
         let record = metadata::allocate(size_of::<Region>())?.cast::<Region>();
-        let (starts, pages) = match kind {
-            RegionKind::Segment => (Bits::create(size / GRANULE), Bits::create(size / PAGE)),
-            RegionKind::Caller => (Some(Bits::EMPTY), Bits::create(size / PAGE)),
-            RegionKind::Large => (Some(Bits::EMPTY), Some(Bits::EMPTY)),
-        };
-        let (Some(starts), Some(pages)) = (starts, pages) else {
-            for bits in [starts, pages].into_iter().flatten() {
-                bits.destroy();
-            }
+        let Some((pages, starts)) = Region::maps(kind, size) else {
             // SAFETY: it came from `allocate` with this size and nothing refers to it.
             unsafe { metadata::free(record.cast(), size_of::<Region>()) };
             return None;
@@ -168,6 +161,22 @@ impl Region {
         Some(record)
     }
 
+    /// The maps of a new record.
+    fn maps(kind: RegionKind, size: usize) -> Option<(Bits, Starts)> {
+        if kind == RegionKind::Large {
+            return Some((Bits::EMPTY, Starts::EMPTY));
+        }
+        let [pages, ends] = Bits::create_two(size / PAGE)?;
+        let starts = match kind {
+            RegionKind::Segment => Starts::create(size / GRANULE, ends),
+            _ => Some(Starts::EMPTY),
+        };
+        if starts.is_none() {
+            pages.destroy_two();
+        }
+        Some((pages, starts?))
+    }
+
     /// Gives the record and its bitmaps back.
     ///
     /// # Safety
@@ -180,7 +189,7 @@ impl Region {
             unsafe { metadata::free(table.cast(), record.tag_table_bytes()) };
         }
         record.starts.destroy();
-        record.pages.destroy();
+        record.pages.destroy_two();
         record.warm.destroy();
         record.shrunk.destroy();
         // A lookup that still holds the record must not take it for a heap's.
@@ -260,7 +269,8 @@ impl Region {
         (address - self.base) / GRANULE
     }
 
-    /// A block, busy or free, starts at `address`: reading its header is safe (INV-STARTS).
+    /// A block, busy or free, starts at `address`, any bit pattern: reading its header is safe
+    /// (INV-STARTS).
     #[inline]
     pub fn is_block_start(&self, address: usize) -> bool {
         address.is_multiple_of(GRANULE)
@@ -279,7 +289,7 @@ impl Region {
         let mut at = self.granule(address + AHEAD);
         // Two of them: where blocks lie further apart than before, one would skip some.
         for _ in 0..2 {
-            at = self.starts.find(at, last, true);
+            at = self.starts.find(at, last);
             prefetch(self.base + at * GRANULE + HEADER_OFFSET);
             at += 1;
         }
@@ -290,8 +300,8 @@ impl Region {
     #[inline(always)]
     pub fn granule_of_block(&self, user: usize) -> Option<usize> {
         let offset = user.wrapping_sub(USER_OFFSET).wrapping_sub(self.base);
-        // One comparison for all: the bits of what is not aligned become the highest ones. No bit is set
-        // before the first block.
+        // One comparison for all: the bits of what is not aligned become the highest ones. No block starts
+        // before the first one.
         let granule = offset.rotate_right(GRANULE.ilog2());
         (granule < self.end_granule && self.starts.get(granule)).then_some(granule)
     }

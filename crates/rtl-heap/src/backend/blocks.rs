@@ -157,7 +157,7 @@ fn foreign(heap: &Heap, record: &Region, pointer: usize) -> HeapFailure {
 ///
 /// # Safety
 /// 1. `block` is a block of `heap`, whose lock is held.
-#[inline]
+#[inline(always)]
 pub unsafe fn next(heap: &Heap, block: &Block) -> Result<Option<Block>, HeapFailure> {
     let address = block.end();
     // SAFETY: (1).

@@ -78,7 +78,7 @@ pub unsafe fn adopt(
         }
         let pages = extent.committed.div_ceil(PAGE).min(extent.size / PAGE);
         (*record).pages.fill(0, pages, true);
-        (*record).starts.set((first - extent.base) / GRANULE);
+        (*record).starts.set_first((first - extent.base) / GRANULE);
         if extent.base != heap.handle || heap.settings.page_heap.is_none() {
             write_header(heap, &*record);
         }

@@ -283,8 +283,13 @@ pub unsafe fn detach_front(
             flags,
         },
     };
+    let region = free.region.as_ptr();
     // SAFETY: (1): the rest is committed where a free block must be.
-    unsafe { make_free(heap, state, &rest, after.as_ref()) };
+    unsafe {
+        let granule = (*region).granule(rest.address);
+        (*region).starts.set(granule);
+        make_free(heap, state, &rest, after.as_ref());
+    }
     Ok(Front {
         size,
         last: EntryFlags::empty(),
@@ -358,19 +363,16 @@ unsafe fn carve_aligned(
     Ok(block)
 }
 
-/// Writes a free block's header and footer, marks its start, tells its neighbour and puts it into
-/// the index.
+/// Writes a free block's header and footer, tells its neighbour and puts it into the index. That a
+/// block starts there is marked by who makes it one.
 ///
 /// # Safety
 /// 1. The lock is held; the block's range belongs to nobody, is committed where INV-HEAP-4 says,
 ///    and `after` is the block that follows it, if one does.
 #[inline]
 pub unsafe fn make_free(heap: &Heap, state: &mut State, block: &Block, after: Option<&Block>) {
-    let region = block.region.as_ptr();
     // SAFETY: (1).
     unsafe {
-        let granule = (*region).granule(block.address);
-        (*region).starts.set(granule);
         heap.key.write(block.address, block.entry);
         if let Some(after) = after {
             if block.entry.size > Granules::MIN_BLOCK {

@@ -96,7 +96,7 @@ unsafe fn segment(
         if end > record.end
             || entry.is_last() != (end == record.end)
             || entry.flags & EntryFlags::PREVIOUS != previous
-            || record.starts.find(inner.0, inner.1, true) != inner.1
+            || record.starts.find(inner.0, inner.1) != inner.1
         {
             return Err(damaged(address));
         }

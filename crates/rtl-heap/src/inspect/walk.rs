@@ -245,7 +245,7 @@ unsafe fn free_around(heap: &Heap, region: NonNull<Region>, address: usize) -> O
         return None;
     }
     let (first, here) = (record.granule(record.first_block), record.granule(address));
-    let start = record.starts.find_back(first, here + 1, true);
+    let start = record.starts.find_back(first, here + 1);
     let start = record.base + start.checked_sub(1)? * GRANULE;
     if !record.is_block_start(start) {
         return None;

@@ -288,9 +288,12 @@ unsafe fn shrink(
             flags: EntryFlags::BUSY | block.entry.flags & EntryFlags::LAST,
         },
     };
+    let region = block.region.as_ptr();
     // SAFETY: (1): the cut lies inside the block; until its release succeeds the old header stands.
     unsafe {
         coalesce::release(heap, state, &cut)?;
+        let granule = (*region).granule(cut.address);
+        (*region).starts.set(granule);
         heap.key.write(block.address, resized.entry);
     }
     Ok(resized)

@@ -143,7 +143,7 @@ unsafe fn free_around(heap: &Heap, address: usize) -> Option<Block> {
         return None;
     }
     let (first, here) = (record.granule(record.first_block), record.granule(address));
-    let start = record.starts.find_back(first, here + 1, true);
+    let start = record.starts.find_back(first, here + 1);
     let start = record.base + start.checked_sub(1)? * GRANULE;
     if !record.is_block_start(start) {
         return None;

@@ -34,6 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["caller_memory"],
     &["regions"],
     &["region"],
+    &["starts"],
     &["kept"],
     &["block_traces"],
     &["stack_database"],
