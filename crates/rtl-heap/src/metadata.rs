@@ -20,10 +20,10 @@ const LARGEST_CHUNK: usize = 0x10_0000;
 
 /// Up to this there is a class for each multiple of the smallest: most pieces are records of slabs, of which
 /// there are many of many sizes.
-const LARGEST_FINE: usize = 0x1000;
+const LARGEST_FINE: usize = 0x4000;
 const FINE: usize = LARGEST_FINE / SMALLEST_CLASS;
 
-/// Above, two classes per power of two: 6 KiB, 8 KiB, 12 KiB, …
+/// Above, two classes per power of two: 24 KiB and 32 KiB.
 const CLASSES: usize = FINE + 2 * (LARGEST_CLASS.ilog2() - LARGEST_FINE.ilog2()) as usize;
 
 struct State {

@@ -52,7 +52,7 @@ pub struct Slab {
     /// No slot below this one is free.
     lowest: u32,
     /// A bit for each page that may hold something: a slot of it was taken since it was emptied.
-    touched: u32,
+    touched: u64,
     /// The segment it lies in.
     pub region: NonNull<Region>,
     /// Next in its bucket's list: of slabs with free slots, of idle ones, or of spare records.
@@ -66,10 +66,10 @@ pub struct Slab {
 }
 
 /// The largest slab: up to here one multiplication divides an offset by any stride ([`Slab::slot_at`]).
-pub const LARGEST_SLAB: usize = 0x2_0000;
+pub const LARGEST_SLAB: usize = 0x4_0000;
 
 /// Pages of that.
-const MOST_PAGES: u32 = u32::BITS;
+const MOST_PAGES: u32 = u64::BITS;
 const _: () = assert!(LARGEST_SLAB <= MOST_PAGES as usize * PAGE);
 
 impl Slab {
@@ -188,7 +188,8 @@ impl Slab {
     pub fn slot_at(&self, address: usize) -> Option<u32> {
         // With the reciprocal r = (2^32 + e) / stride, e < stride, the product's high half is the
         // quotient, and its low half is below r exactly when nothing remains: offset * e stays below
-        // 2^32 and quotient * e below r, since no offset reaches LARGEST_SLAB and no stride 2^15.
+        // 2^32 and quotient * e below r, since no offset reaches LARGEST_SLAB, 2^18, and no stride is
+        // above 2^14.
         let offset = address.wrapping_sub(self.first());
         if offset >= self.extent {
             return None;
@@ -299,7 +300,7 @@ impl Slab {
         let record = unsafe { &mut *slab.as_ptr() };
         let first = (first - record.first()) / PAGE;
         let last = (last - record.first() + record.stride as usize - 1) / PAGE;
-        let pages = (u32::MAX << first) & (u32::MAX >> (MOST_PAGES as usize - 1 - last));
+        let pages = (u64::MAX << first) & (u64::MAX >> (MOST_PAGES as usize - 1 - last));
         let new = pages & !record.touched;
         record.touched |= new;
         new.count_ones() as usize * PAGE

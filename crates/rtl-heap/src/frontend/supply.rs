@@ -16,16 +16,21 @@ use crate::units::{GRANULE, Granules, PAGE};
 
 /// Slots a bucket's first slab has at least, page by page; each later one is twice as large.
 const FIRST_SLOTS: usize = 8;
-/// Slabs of slots whose size has a bucket of its own stay smaller than the others.
+/// Slabs of slots whose size has a bucket of its own stay smaller than the others, but where there are many.
 const LARGEST_EXACT_SLAB: usize = 0x1_0000;
+const LARGEST_OTHER_SLAB: usize = 0x2_0000;
+/// With so many of them the next one's record is worth more than what it may leave unused.
+const MANY: u32 = 32;
 
 /// Bytes of the next slab of a bucket with slots of `slot_size`, which has `slabs` of them.
 fn slab_bytes(slot_size: Granules, slabs: u32) -> usize {
     let least = (slot_size.bytes() * FIRST_SLOTS + GRANULE).next_multiple_of(PAGE);
     let most = if slot_size > buckets::LARGEST_EXACT {
-        LARGEST_SLAB
-    } else {
+        LARGEST_OTHER_SLAB
+    } else if slabs < MANY {
         LARGEST_EXACT_SLAB
+    } else {
+        LARGEST_SLAB
     };
     (least << slabs.min(LARGEST_SLAB.ilog2())).min(most)
 }
