@@ -54,6 +54,12 @@ mod counted {
         operation
     }
 
+    /// Of a few thousand of these one decommit more or less is some per cent.
+    const fn long(mut operation: Operation) -> Operation {
+        operation.short = 20_000;
+        operation
+    }
+
     const fn pairs(size: usize) -> Task {
         Task::Pairs { size, live: 100 }
     }
@@ -93,7 +99,7 @@ mod counted {
         operation("pair 64 KiB", OURS, pairs(64 << 10)),
         operation("pair 1 MiB", OURS, LARGE),
         rare(operation("pair 1 MiB, touched", OURS, LARGE_TOUCHED)),
-        operation("churn, 16 B-32 KiB", OURS, CHURN),
+        long(operation("churn, 16 B-32 KiB", OURS, CHURN)),
         operation(
             "1,000 of 64 B, random, a block",
             OURS,
