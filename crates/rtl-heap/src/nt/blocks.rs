@@ -103,7 +103,9 @@ pub fn allocate_aligned(
         return unparked::allocate(heap, flags, size, alignment);
     }
     let flags = flags | heap.settings.force_flags;
+    // For a larger one `allocate_middle` was tried.
     if alignment <= GRANULE
+        && !is_middle(size)
         && let Some(block) = ops::fast::allocate_locked(heap, flags, size)
     {
         return Ok(block);
@@ -261,10 +263,6 @@ pub unsafe fn free_the_long_way(
     if !heap.settings.parks {
         // SAFETY: (1).
         return unsafe { unparked::free(heap, flags, pointer as usize) };
-    }
-    // SAFETY: (1).
-    if unsafe { ops::fast::free_locked(heap, flags, pointer as usize) } {
-        return Ok(());
     }
     if let Some(freed) = slots::free(heap, pointer as usize) {
         return freed.map_err(|failure| conclude(failure.into()));

@@ -3,7 +3,7 @@
 //! Whatever is not plain, or not as expected, takes the long way, which finds out why. Nothing is
 //! changed before everything is checked.
 
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use crate::alone;
@@ -17,7 +17,7 @@ pub use crate::frontend::slots::{Allocated, Freed};
 use crate::heap::{Heap, State};
 use crate::lookaside::Lookaside;
 use crate::ops::{extras, middle};
-use crate::region::Region;
+use crate::region::{Region, RegionKind};
 use crate::regions;
 use crate::units::Granules;
 
@@ -215,28 +215,11 @@ pub unsafe fn free_alone(heap: usize, pointer: usize) -> bool {
     owner.alone_handle == heap && unsafe { park(owner, owner.state(), region, pointer) }
 }
 
-/// Takes the slot at `pointer`, any bit pattern, back, or parks the block there under the lock of
-/// the heap, which parks. False for the long way.
+/// Parks the block at `pointer` of the heap whose handle `heap` is, any bit patterns, under its lock. False
+/// for the long way.
 ///
 /// # Safety
 /// 1. As for [`free_alone`].
-#[inline]
-pub unsafe fn free_locked(heap: &Heap, flags: HeapFlags, pointer: usize) -> bool {
-    if let Some(freed) = slots::free(heap, pointer) {
-        // Misuse takes the long way, which finds it again and reports it.
-        return freed.is_ok();
-    }
-    let Some((region, owner)) = owner_of(pointer) else {
-        return false;
-    };
-    // SAFETY: (1).
-    ptr::eq(owner, heap) && unsafe { park_entered(heap, flags, region, pointer) }
-}
-
-/// [`free_locked`] of a block of the back end of the heap whose handle `heap` is, any bit pattern.
-///
-/// # Safety
-/// 1. As there.
 #[inline(always)]
 pub unsafe fn free_of_back_end(heap: usize, flags: HeapFlags, pointer: usize) -> bool {
     let Some((region, owner)) = owner_of(pointer) else {
@@ -245,6 +228,7 @@ pub unsafe fn free_of_back_end(heap: usize, flags: HeapFlags, pointer: usize) ->
     // SAFETY: (1).
     is_plain(owner, heap)
         && owner.settings.parks
+        && region.kind == RegionKind::Segment
         && unsafe { park_entered(owner, flags, region, pointer) }
 }
 

@@ -10,22 +10,29 @@ use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::ops::extras;
 use crate::ops::fast::is_plain;
+use crate::parked_middle::ParkedMiddle;
 use crate::units::Granules;
 
 /// A parked block for `size` bytes, more than any slot has, from the heap whose handle `heap` is, any bit
 /// pattern; `None`, and nothing done, for the long way.
 #[inline(always)]
 pub fn allocate(heap: usize, flags: HeapFlags, size: usize) -> Option<NonNull<u8>> {
-    let granules = extras::plain_block_size(size)?;
+    let granules = extras::plain_block_size(size).filter(|size| ParkedMiddle::suits(*size))?;
     let heap = Heap::at_mapped(heap).filter(|found| is_plain(found, heap))?;
     let flags = flags | heap.settings.force_flags;
-    if !heap.settings.parks_middle || flags.intersects(extras::NOT_PLAIN | HeapFlags::ZERO_MEMORY) {
+    if !heap.settings.parks_middle || flags.intersects(extras::NOT_PLAIN) {
         return None;
     }
     let mut guard = heap.enter(flags);
     let (heap, state) = guard.parts();
     // SAFETY: (1) the lock is held.
-    unsafe { take(heap, state, size, granules) }
+    let block = unsafe { take(heap, state, size, granules) }?;
+    drop(guard);
+    if flags.contains(HeapFlags::ZERO_MEMORY) {
+        // SAFETY: the block was just taken, and `size` bytes of it are its user's.
+        unsafe { block.write_bytes(0, size) };
+    }
+    Some(block)
 }
 
 /// The parked block of `granules` for `size` bytes; `None`, and nothing done, if there is none or it is damaged.
