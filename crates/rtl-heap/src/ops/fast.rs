@@ -225,10 +225,10 @@ pub unsafe fn free_of_back_end(heap: usize, flags: HeapFlags, pointer: usize) ->
     let Some((region, owner)) = owner_of(pointer) else {
         return false;
     };
-    // SAFETY: (1).
     is_plain(owner, heap)
         && owner.settings.parks
         && region.kind == RegionKind::Segment
+        // SAFETY: (1); the region names the heap.
         && unsafe { park_entered(owner, flags, region, pointer) }
 }
 
