@@ -289,7 +289,7 @@ impl Region {
         let mut at = self.granule(address + AHEAD);
         // Two of them: where blocks lie further apart than before, one would skip some.
         for _ in 0..2 {
-            at = self.starts.find(at, last);
+            at = self.starts.find_other(at, last);
             prefetch(self.base + at * GRANULE + HEADER_OFFSET);
             at += 1;
         }

@@ -92,19 +92,22 @@ impl Starts {
         if from <= self.first && self.first < to {
             return self.first;
         }
-        let mut at = from;
-        while at < to {
-            let end = last_of_page(at);
-            let found = self.others.find(at, end.min(to), true);
-            if found < end || end >= to {
-                return found;
+        let other = self.others.find(from, to, true);
+        // Those of pages whose last granule lies before it.
+        let (page, pages) = (from / PER_PAGE, other / PER_PAGE);
+        if page < pages {
+            let found = self.ends.find(page, pages, true);
+            if found < pages {
+                return last_of_page(found * PER_PAGE);
             }
-            if self.ends.get(end / PER_PAGE) {
-                return end;
-            }
-            at = end + 1;
         }
-        to
+        other
+    }
+
+    /// [`Starts::find`] for who only reads ahead: it passes over the first block and those of the pages' last
+    /// granules.
+    pub fn find_other(&self, from: usize, to: usize) -> usize {
+        self.others.find(from, to, true)
     }
 
     /// One past the last of the granules `from..to` where a block starts; `from` when there is none.
