@@ -39,19 +39,11 @@ mod measured {
     enum Scene {
         /// This many bytes of blocks come, all go in random order, the heap is compacted: bytes left.
         Burst(Sizes, usize),
-        /// This many blocks of 64 bytes are live: what is resident beyond them, in parts of them.
-        Overhead(usize),
-        /// Blocks whose mean is 64 bytes are live; the same.
-        MixedOverhead(usize),
-        /// The two, but beyond what NT's format gives the blocks: with their headers, and rounded.
-        Metadata(usize),
-        MixedMetadata(usize),
+        /// So many blocks are live.
+        Overhead(Overhead),
         /// Threads and heaps, with a live block of 64 bytes for each pair: bytes in all, in parts of
         /// what is allowed.
-        Pairs {
-            threads: usize,
-            heaps: usize,
-        },
+        Pairs { threads: usize, heaps: usize },
     }
 
     struct Row {
@@ -87,28 +79,44 @@ mod measured {
         Row {
             id: "overhead-64",
             what: "4,000,000 live of 64 B: memory beyond the blocks",
-            scene: Scene::Overhead(4_000_000),
+            scene: Scene::Overhead(Overhead {
+                sizes: EXACT,
+                count: LIVE,
+                of_block: asked_for,
+            }),
             at_most: None,
             unit: "%",
         },
         Row {
             id: "metadata-64",
             what: "the same: memory beyond 80 B a block, NT's header with it",
-            scene: Scene::Metadata(4_000_000),
+            scene: Scene::Overhead(Overhead {
+                sizes: EXACT,
+                count: LIVE,
+                of_block: in_nt,
+            }),
             at_most: Some(2.0),
             unit: "%",
         },
         Row {
             id: "overhead-mixed",
             what: "4,000,000 live of 1 to 127 B: memory beyond the blocks",
-            scene: Scene::MixedOverhead(4_000_000),
+            scene: Scene::Overhead(Overhead {
+                sizes: MIXED,
+                count: LIVE,
+                of_block: asked_for,
+            }),
             at_most: None,
             unit: "%",
         },
         Row {
             id: "metadata-mixed",
             what: "the same: memory beyond NT's blocks, headers and rounding with them",
-            scene: Scene::MixedMetadata(4_000_000),
+            scene: Scene::Overhead(Overhead {
+                sizes: MIXED,
+                count: LIVE,
+                of_block: in_nt,
+            }),
             at_most: None,
             unit: "%",
         },
@@ -216,26 +224,7 @@ mod measured {
             Scene::Burst(sizes, bytes) => contestant
                 .with_allocator(Burst(sizes, bytes))
                 .map(|left| left / MIB as f64),
-            Scene::Overhead(count) => contestant.with_allocator(Overhead {
-                sizes: EXACT,
-                count,
-                of_block: asked_for,
-            }),
-            Scene::MixedOverhead(count) => contestant.with_allocator(Overhead {
-                sizes: MIXED,
-                count,
-                of_block: asked_for,
-            }),
-            Scene::Metadata(count) => contestant.with_allocator(Overhead {
-                sizes: EXACT,
-                count,
-                of_block: in_nt,
-            }),
-            Scene::MixedMetadata(count) => contestant.with_allocator(Overhead {
-                sizes: MIXED,
-                count,
-                of_block: in_nt,
-            }),
+            Scene::Overhead(overhead) => contestant.with_allocator(overhead),
             Scene::Pairs { threads, heaps } if contestant.is_for_every_thread() => contestant
                 .with_heaps(Pairs { threads, heaps })
                 .map(|part| part * 100.0),
@@ -279,12 +268,14 @@ mod measured {
     }
 
     /// What is resident beyond so much for each block, in per cent of the bytes asked for.
+    #[derive(Clone, Copy)]
     struct Overhead {
         sizes: Sizes,
         count: usize,
         of_block: fn(usize) -> usize,
     }
 
+    const LIVE: usize = 4_000_000;
     const EXACT: Sizes = Sizes::Uniform(64, 64);
     const MIXED: Sizes = Sizes::Uniform(1, 127);
 

@@ -285,8 +285,9 @@ impl Region {
     pub fn prefetch_after(&self, address: usize) {
         /// Bytes ahead: far enough for memory to answer, and near enough to stay in the cache.
         const AHEAD: usize = 2048;
-        let last = self.granule(self.end);
         let mut at = self.granule(address + AHEAD);
+        // No further than a page: where there are only slabs nothing is found.
+        let last = self.granule(self.end).min(at + PAGE / GRANULE);
         // Two of them: where blocks lie further apart than before, one would skip some.
         for _ in 0..2 {
             at = self.starts.find_other(at, last);

@@ -333,12 +333,10 @@ pub fn refill(
         grow(stack, slot_size);
     }
     // Fewer of large slots, lest threads that come and go spread over more pages than they need.
-    let bytes_per_place = if in_turn {
-        slot_size.bytes()
-    } else {
-        BYTES_PER_PLACE
+    let most = match in_turn {
+        true => usize::MAX,
+        false => (stack.capacity() * BYTES_PER_PLACE / slot_size.bytes()).max(1),
     };
-    let most = (stack.capacity() * bytes_per_place / slot_size.bytes()).max(1);
     let count = stack.capacity().min(most).saturating_sub(had);
     if count > 0 {
         // SAFETY: (1) the half has room for so many above those it has.

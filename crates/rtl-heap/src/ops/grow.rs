@@ -5,7 +5,6 @@
 //! out why. Nothing is changed before everything is checked.
 
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
 
 use crate::backend::canary;
 use crate::backend::split::COMMITTED_REST;
@@ -13,7 +12,7 @@ use crate::entry::{Entry, EntryFlags, USER_OFFSET};
 use crate::flags::HeapFlags;
 use crate::heap::{Heap, State};
 use crate::ops::extras;
-use crate::ops::fast::{owner_of, whole_block};
+use crate::ops::fast::{is_plain, owner_of, whole_block};
 use crate::region::Region;
 use crate::units::{GRANULE, Granules};
 
@@ -36,10 +35,8 @@ pub unsafe fn grow(
     let (region, owner) = owner_of(pointer)?;
     let settings = &owner.settings;
     let flags = flags | settings.force_flags;
-    if owner.plain_handle != heap
+    if !is_plain(owner, heap)
         || !settings.parks
-        || settings.commit_routine.is_some()
-        || owner.protected.load(Ordering::Relaxed)
         || flags.intersects(extras::NOT_PLAIN | HeapFlags::ZERO_MEMORY)
         || size > settings.maximum_allocation_size
     {
