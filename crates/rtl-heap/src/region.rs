@@ -70,6 +70,8 @@ pub struct Region {
     pub end_granule: usize,
     /// Segment: pages from here on are never committed (the guard page), or the region's end.
     pub commit_limit: usize,
+    /// Segment: bytes of the large pages that the system may provide, a power of two; 0 for none.
+    pub large_page: usize,
     /// Segment: pages below this address were committed at creation and stay so.
     pub initial_commit_end: usize,
     /// Segment: where a block, busy or free, starts. The header there is committed and decodes, or was
@@ -139,6 +141,7 @@ impl Region {
             end: 0,
             end_granule: 0,
             commit_limit: base + size,
+            large_page: 0,
             initial_commit_end: base,
             starts,
             pages,

@@ -150,6 +150,11 @@ unsafe impl Vm for Os {
         unsafe { memory::set_apart(at, size) };
     }
 
+    unsafe fn expect_dense_use(&self, base: NonNull<u8>, size: usize) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { memory::expect_dense_use(base, size) }
+    }
+
     unsafe fn protect(
         &self,
         at: NonNull<u8>,

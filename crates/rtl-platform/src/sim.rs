@@ -43,6 +43,9 @@ use faults::Faults;
 use ledger::Ledger;
 use lock::Lock;
 
+/// Bytes of the large pages it claims to have where heaps may keep pages.
+const LARGE_PAGE: usize = 2 << 20;
+
 /// The page size of a simulated host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostPage {
@@ -277,6 +280,15 @@ unsafe impl Vm for SimVm {
         self.faults.count(Call::Protect)?;
         self.ledger.with(|ledger| ledger.protect(range, protection));
         Ok(())
+    }
+
+    unsafe fn expect_dense_use(&self, base: NonNull<u8>, size: usize) -> usize {
+        check_range("expect_dense_use", base.as_ptr().addr(), size);
+        if self.lets_keep_pages() {
+            LARGE_PAGE
+        } else {
+            0
+        }
     }
 
     fn query(&self, at: usize) -> Result<RangeInfo, VmError> {

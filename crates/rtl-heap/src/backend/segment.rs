@@ -20,6 +20,10 @@ use crate::units::{ALLOCATION_GRANULARITY, GRANULE, Granules, PAGE, round_down, 
 const END_GAP: usize = GRANULE;
 const _: () = assert!(END_GAP >= TAIL_SPILL);
 
+/// Segments from this size on are of a heap that has as much already, and may have the system's large pages,
+/// of which one may be there for a single byte. Our choice.
+const DENSE: usize = 4 << 20;
+
 /// A range of address space that is to become a segment.
 pub struct Extent {
     /// First address.
@@ -205,6 +209,10 @@ pub unsafe fn add(heap: &Heap, state: &mut State, size: Granules) -> Result<Bloc
             return Err(refusal);
         }
     };
+    if reserve >= DENSE {
+        // SAFETY: (1): a live reservation.
+        unsafe { (*region.as_ptr()).large_page = settings.vm.expect_dense_use(base, reserve) };
+    }
     if ahead != 0 {
         let first = committed / PAGE;
         // SAFETY: (1): committed, in the new free block, counted as uncommitted.

@@ -422,3 +422,24 @@ fn a_move_without_room_changes_nothing() {
     assert!(moved.is_err());
     assert!(one.hold(0, old.committed, 1));
 }
+
+#[test]
+fn dense_use_changes_no_byte_and_names_a_page_of_pages() {
+    let whole = Reservation::new(8 * MIB);
+    whole.commit(0, MIB, Protection::ReadWrite);
+    // SAFETY: committed, and the test's own.
+    unsafe { whole.base.write(7) };
+    // SAFETY: a live reservation.
+    let large = unsafe { OS_VM.expect_dense_use(whole.base, whole.size) };
+    assert!(large == 0 || large.is_power_of_two() && large > host_page_size());
+    whole.commit(MIB, 7 * MIB, Protection::ReadWrite);
+    for offset in (0..whole.size).step_by(MIB / 4) {
+        // SAFETY: committed, and the test's own.
+        let byte = unsafe { whole.at(offset).read() };
+        assert_eq!(byte, if offset == 0 { 7 } else { 0 });
+    }
+    whole.decommit(MIB, MIB);
+    whole.commit(MIB, MIB, Protection::ReadWrite);
+    // SAFETY: as above.
+    assert_eq!(unsafe { whole.at(MIB).read() }, 0);
+}

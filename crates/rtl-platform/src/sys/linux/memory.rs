@@ -93,6 +93,28 @@ pub unsafe fn set_apart(at: NonNull<u8>, size: usize) {
     });
 }
 
+/// Says that a range will be used densely, and returns the size of the large pages that it may get for
+/// that; 0 for none.
+///
+/// # Safety
+///
+/// The range is the caller's.
+pub unsafe fn expect_dense_use(at: NonNull<u8>, size: usize) -> usize {
+    /// One of 32 MiB, which a host page of 16 KiB goes with, would hold too much for what is used of it.
+    const MOST: usize = 2 << 20;
+    // A page table full of pages, each of which an entry of eight bytes names.
+    let large_page = host_page_size() * (host_page_size() / 8);
+    if large_page > MOST {
+        return 0;
+    }
+    let advised = errno::kept(|| {
+        // SAFETY: the caller's promise; the advice changes no contents.
+        let result = unsafe { libc::madvise(at.as_ptr().cast(), size, libc::MADV_HUGEPAGE) };
+        (result == 0).then_some(())
+    });
+    if advised.is_ok() { large_page } else { 0 }
+}
+
 /// Makes a range read as zero. What was in use has memory, and writing zeroes is cheaper than to
 /// fault pages in again; what was not gets none. The range's begin shows which it is, and where
 /// that was in use, the system says page by page.

@@ -60,6 +60,15 @@ pub unsafe fn empty(at: NonNull<u8>, size: usize) -> bool {
 /// None: it does nothing.
 pub unsafe fn set_apart(_at: NonNull<u8>, _size: usize) {}
 
+/// Large pages are not to be had for what is committed bit by bit.
+///
+/// # Safety
+///
+/// None: it does nothing.
+pub const unsafe fn expect_dense_use(_at: NonNull<u8>, _size: usize) -> usize {
+    0
+}
+
 /// Makes a range read as zero.
 ///
 /// # Safety

@@ -173,6 +173,15 @@ pub const unsafe fn empty(_at: NonNull<u8>, _size: usize) -> bool {
     false
 }
 
+/// Large pages are not to be had for what is committed bit by bit.
+///
+/// # Safety
+///
+/// None: it does nothing.
+pub const unsafe fn expect_dense_use(_at: NonNull<u8>, _size: usize) -> usize {
+    0
+}
+
 /// What moves reservations: nothing here.
 pub const fn mover() -> Option<Mover> {
     None
