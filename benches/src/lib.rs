@@ -25,6 +25,7 @@ pub mod contestants;
 pub mod micro;
 pub mod random;
 pub mod rounds;
+pub mod width;
 
 #[cfg(windows)]
 pub mod kernel32;

@@ -2,6 +2,7 @@
 //! stretches of the same round.
 
 use crate::clock::thread_ns;
+use crate::width;
 
 /// One contestant's work: does the operation as many times as it is told, and returns the
 /// nanoseconds of CPU time that took.
@@ -69,6 +70,7 @@ pub fn run(plan: Plan, works: &mut [Work]) -> Outcome {
     let turns = works.len() + 1;
     let mut times = vec![Vec::new(); turns];
     for round in 0..=plan.rounds {
+        width::sample();
         for turn in 0..turns {
             let turn = (turn + round) % turns;
             // Nobody always runs first, or after the same other one.

@@ -10,6 +10,7 @@ use super::{CONTROL, Measured};
 use crate::files;
 use crate::plot::{self, BarRow};
 use crate::rounds::{geometric_mean, quantile};
+use crate::width;
 
 /// Whose ratios have a column, and what stands above it.
 const COLUMNS: &[(&str, &str)] = &[
@@ -184,6 +185,12 @@ impl Summary {
                 part * 100.0
             );
         }
+        if let Some((median, best)) = width::seen() {
+            println!(
+                "the core finished {median:.1} additions a cycle (median; 95th percentile {best:.1}): half of \
+                 what it can do means another hyperthread at work"
+            );
+        }
         println!("load average {}", files::load());
     }
 
@@ -194,6 +201,7 @@ impl Summary {
             "yardstick": MIMALLOC_V3,
             "load": files::load(),
             "together": together::part(),
+            "additions_a_cycle": width::seen().map(|(median, best)| json!({"median": median, "best": best})),
             "noise": self.noise,
             "control": {"median": self.control.0, "worst": self.control.1},
             "wine": self.wine,

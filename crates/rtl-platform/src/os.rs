@@ -150,9 +150,15 @@ unsafe impl Vm for Os {
         unsafe { memory::set_apart(at, size) };
     }
 
-    unsafe fn expect_dense_use(&self, base: NonNull<u8>, size: usize) -> usize {
-        // SAFETY: the caller's promise.
-        unsafe { memory::expect_dense_use(base, size) }
+    unsafe fn expect_dense_use(&self, at: NonNull<u8>, size: usize) -> usize {
+        let whole = Span::new(at.as_ptr().addr(), size)
+            .inward(host_page_size())
+            .1;
+        if whole.is_empty() {
+            return 0;
+        }
+        // SAFETY: the caller's promise; the range is a part of the caller's.
+        unsafe { memory::expect_dense_use(at.with_addr_of(whole.start), whole.size()) }
     }
 
     unsafe fn protect(

@@ -282,8 +282,8 @@ unsafe impl Vm for SimVm {
         Ok(())
     }
 
-    unsafe fn expect_dense_use(&self, base: NonNull<u8>, size: usize) -> usize {
-        check_range("expect_dense_use", base.as_ptr().addr(), size);
+    unsafe fn expect_dense_use(&self, at: NonNull<u8>, size: usize) -> usize {
+        check_range("expect_dense_use", at.as_ptr().addr(), size);
         if self.lets_keep_pages() {
             LARGE_PAGE
         } else {

@@ -300,16 +300,16 @@ pub unsafe trait Vm: Sync {
         let _ = (at, size);
     }
 
-    /// Says that what becomes committed of a reservation is going to be used densely: where the system
-    /// offers pages larger than the host's, it may use them there. Returns how many bytes such a page has, a
-    /// power of two: a run of so many that is committed as a whole gets one at its first use. 0 where there
-    /// are none, which is what a source says that knows no better.
+    /// Says that what becomes committed of a range is going to be used densely: where the system offers pages
+    /// larger than the host's, it may use them there, until the range is decommitted. Returns how many bytes
+    /// such a page has, a power of two: a run of so many that is committed as a whole gets one at its first
+    /// use. 0 where there are none, which is what a source says that knows no better.
     ///
     /// # Safety
     ///
-    /// 1. `base` and `size` are those of one live reservation of this source.
-    unsafe fn expect_dense_use(&self, base: NonNull<u8>, size: usize) -> usize {
-        let _ = (base, size);
+    /// 1. The range lies in one live reservation of this source.
+    unsafe fn expect_dense_use(&self, at: NonNull<u8>, size: usize) -> usize {
+        let _ = (at, size);
         0
     }
 

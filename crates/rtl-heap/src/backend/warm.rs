@@ -172,12 +172,19 @@ pub unsafe fn give_back(heap: &Heap, state: &mut State, kept: usize) {
 /// 1. `region` is a live segment of `heap`, whose lock is held, and the pages are committed and
 ///    nobody's.
 pub unsafe fn decommit(heap: &Heap, region: NonNull<Region>, at: usize, size: usize) {
-    if let Some(at) = NonNull::new(at as *mut u8)
+    let Some(at) = NonNull::new(at as *mut u8) else {
+        return;
+    };
+    let vm = heap.settings.vm;
+    // SAFETY: (1): nobody else has a reference into the record.
+    let record = unsafe { &mut *region.as_ptr() };
+    // SAFETY: (1).
+    if unsafe { vm.decommit(at, size) }.is_err() {
+        record.left_pages = true;
+    } else if record.large_page != 0 {
+        // Said of the segment before: what it said went with the pages.
         // SAFETY: (1).
-        && unsafe { heap.settings.vm.decommit(at, size) }.is_err()
-    {
-        // SAFETY: (1): nobody else has a reference into the record.
-        unsafe { (*region.as_ptr()).left_pages = true };
+        unsafe { vm.expect_dense_use(at, size) };
     }
 }
 

@@ -443,3 +443,36 @@ fn dense_use_changes_no_byte_and_names_a_page_of_pages() {
     // SAFETY: as above.
     assert_eq!(unsafe { whole.at(MIB).read() }, 0);
 }
+
+/// The mappings that a range of this process is made of.
+#[cfg(target_os = "linux")]
+fn mappings(range: core::ops::Range<usize>) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let addresses = |line: &str| {
+        let (low, high) = line.split_once(' ')?.0.split_once('-')?;
+        let address = |text| usize::from_str_radix(text, 16).ok();
+        Some(address(low)?..address(high)?)
+    };
+    let inside = |own: &core::ops::Range<usize>| own.start < range.end && range.start < own.end;
+    maps.lines().filter_map(addresses).filter(inside).count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_decommitted_and_said_to_be_dense_again_merges_with_its_neighbours() {
+    let whole = Reservation::new(8 * MIB);
+    // SAFETY: a live reservation.
+    unsafe { OS_VM.expect_dense_use(whole.base, whole.size) };
+    whole.commit(0, whole.size, Protection::ReadWrite);
+    let holes = [MIB, 3 * MIB, 5 * MIB];
+    for hole in holes {
+        whole.decommit(hole, MIB);
+        // SAFETY: inside a live reservation.
+        unsafe { OS_VM.expect_dense_use(whole.at(hole), MIB) };
+    }
+    assert_eq!(mappings(whole.address()..whole.address() + whole.size), 7);
+    for hole in holes {
+        whole.commit(hole, MIB, Protection::ReadWrite);
+    }
+    assert_eq!(mappings(whole.address()..whole.address() + whole.size), 1);
+}
