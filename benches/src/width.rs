@@ -1,8 +1,8 @@
 //! How many instructions the core finishes at a time, sampled between measurements.
 //!
-//! A virtual machine does not show who runs on the other hyperthread of its core. Somebody there takes
-//! half of the instructions a cycle, which hits a loop of many instructions and hardly one that waits for
-//! memory: ratios between allocators change with it, so a run says how much of a core it had.
+//! A virtual machine does not show who runs on the other hyperthread of its core. Somebody there can take
+//! half of the instructions a cycle, which should slow a loop of many instructions more than one that waits
+//! for memory, so a run says how much of a core it had.
 
 use std::sync::Mutex;
 

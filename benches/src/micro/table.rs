@@ -188,7 +188,7 @@ impl Summary {
         if let Some((median, best)) = width::seen() {
             println!(
                 "the core finished {median:.1} additions a cycle (median; 95th percentile {best:.1}): half of \
-                 what it can do means another hyperthread at work"
+                 what it can do may mean another hyperthread at work"
             );
         }
         println!("load average {}", files::load());
