@@ -258,3 +258,25 @@ fn a_large_heap_commits_whole_large_pages_and_counts_what_was_asked_for() {
     unsafe { nt::destroy_heap(heap) }.unwrap();
     assert_eq!(VM.reservations(), 0);
 }
+
+#[test]
+fn a_large_segment_stays_one_of_large_pages_when_parts_of_it_are_decommitted() {
+    static ARENA: Arena<0x800_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
+    let blocks: Vec<_> = (0..16 * 32).map(|_| allocate(heap, MIB / 32)).collect();
+    let (dense, decommits) = (VM.expected_dense(), VM.calls(Call::Decommit));
+    assert!(dense >= 8 * MIB);
+    // Enough stay that no segment goes.
+    let (stay, go): (Vec<_>, Vec<_>) = (0..blocks.len()).partition(|number| number % 16 == 0);
+    go.into_iter().for_each(|number| free(heap, blocks[number]));
+    nt::compact(heap, NONE).unwrap();
+    assert!(VM.calls(Call::Decommit) > decommits);
+    assert_eq!(VM.expected_dense(), dense);
+    stay.into_iter()
+        .for_each(|number| free(heap, blocks[number]));
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+    assert_eq!(VM.reservations(), 0);
+}

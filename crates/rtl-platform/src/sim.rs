@@ -40,7 +40,7 @@ pub use ledger::POISON;
 use crate::pages::{PAGE_SIZE, Span};
 use crate::vm::{Extent, PageState, Protection, RangeInfo, Vm, VmError, Window};
 use faults::Faults;
-use ledger::Ledger;
+use ledger::{Ledger, Page};
 use lock::Lock;
 
 /// Bytes of the large pages it claims to have where heaps may keep pages.
@@ -143,13 +143,20 @@ impl SimVm {
     /// Bytes in reservations, committed or not.
     #[must_use]
     pub fn reserved(&self) -> usize {
-        self.count(|page| page != PageState::Free)
+        self.count(|page| page.state() != PageState::Free)
     }
 
     /// Bytes committed, in NT's pages.
     #[must_use]
     pub fn committed(&self) -> usize {
-        self.count(|page| page == PageState::Committed)
+        self.count(|page| page.state() == PageState::Committed)
+    }
+
+    /// Bytes that are [expected to be used densely](Vm::expect_dense_use): said of them since they were
+    /// reserved and since they were last decommitted.
+    #[must_use]
+    pub fn expected_dense(&self) -> usize {
+        self.count(Page::is_dense)
     }
 
     /// The number of live reservations.
@@ -168,9 +175,9 @@ impl SimVm {
         self.ledger.with(|ledger| ledger.check());
     }
 
-    fn count(&self, state: impl Fn(PageState) -> bool) -> usize {
+    fn count(&self, counts: impl Fn(Page) -> bool) -> usize {
         self.ledger
-            .with(|ledger| ledger.pages().filter(|page| state(page.state())).count() * PAGE_SIZE)
+            .with(|ledger| ledger.pages().filter(|page| counts(*page)).count() * PAGE_SIZE)
     }
 }
 
@@ -283,12 +290,12 @@ unsafe impl Vm for SimVm {
     }
 
     unsafe fn expect_dense_use(&self, at: NonNull<u8>, size: usize) -> usize {
-        check_range("expect_dense_use", at.as_ptr().addr(), size);
-        if self.lets_keep_pages() {
-            LARGE_PAGE
-        } else {
-            0
+        let range = check_range("expect_dense_use", at.as_ptr().addr(), size);
+        if !self.lets_keep_pages() {
+            return 0;
         }
+        self.ledger.with(|ledger| ledger.expect_dense_use(range));
+        LARGE_PAGE
     }
 
     fn query(&self, at: usize) -> Result<RangeInfo, VmError> {

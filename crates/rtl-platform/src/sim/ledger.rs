@@ -24,6 +24,7 @@ const GRANULE_PAGES: usize = ALLOCATION_GRANULARITY / PAGE_SIZE;
 /// | 2, 3 | protection: 0 none, 1 read, 2 write, 3 execute |
 /// | 4 | first of a reservation |
 /// | 5 | backed by memory |
+/// | 6 | expected to be used densely, until it is decommitted |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page(u8);
 
@@ -33,6 +34,7 @@ impl Page {
     const COMMITTED: u8 = 2;
     const FIRST: u8 = 1 << 4;
     const BACKED: u8 = 1 << 5;
+    const DENSE: u8 = 1 << 6;
 
     pub const fn state(self) -> PageState {
         match self.0 & 3 {
@@ -44,6 +46,10 @@ impl Page {
 
     pub const fn is_first(self) -> bool {
         self.0 & Self::FIRST != 0
+    }
+
+    pub const fn is_dense(self) -> bool {
+        self.0 & Self::DENSE != 0
     }
 
     const fn is_backed(self) -> bool {
@@ -67,8 +73,12 @@ impl Page {
         Self(self.0 | Self::BACKED)
     }
 
+    const fn dense(self) -> Self {
+        Self(self.0 | Self::DENSE)
+    }
+
     const fn committed(self, protection: Protection) -> Self {
-        let kept = self.0 & (Self::FIRST | Self::BACKED);
+        let kept = self.0 & (Self::FIRST | Self::BACKED | Self::DENSE);
         Self(kept | Self::COMMITTED | (protection as u8) << 2)
     }
 
@@ -320,6 +330,13 @@ impl Ledger {
                 "protect: {range:x?} is not all committed"
             );
             *page = page.committed(protection);
+        }
+    }
+
+    pub fn expect_dense_use(&mut self, range: Span) {
+        let numbers = self.numbers("expect_dense_use", range);
+        for page in &mut self.account()[numbers] {
+            *page = page.dense();
         }
     }
 

@@ -362,3 +362,24 @@ fn a_move_takes_contents_along_and_leaves_nothing_behind() {
         world.vm.check();
     }
 }
+
+#[test]
+fn what_is_expected_to_be_dense_is_so_until_it_is_decommitted() {
+    let world = World::new(HostPage::Kib4);
+    let base = world.reserve(MIB);
+    // SAFETY: 1: it is reserved.
+    let expect = |at, size| unsafe { world.vm.expect_dense_use(at, size) };
+    assert_eq!((expect(base, MIB), world.vm.expected_dense()), (0, 0));
+    world.vm.let_keep_pages(true);
+    assert_eq!(expect(base, MIB), LARGE_PAGE);
+    world.commit(base, 0x2_0000).unwrap();
+    assert_eq!(world.vm.expected_dense(), MIB);
+    world.decommit(base, 0x1_0000).unwrap();
+    world.commit(base, 0x1_0000).unwrap();
+    assert_eq!(world.vm.expected_dense(), MIB - 0x1_0000);
+    assert_eq!(expect(base, 0x1_0000), LARGE_PAGE);
+    assert_eq!(world.vm.expected_dense(), MIB);
+    world.release(base, MIB).unwrap();
+    world.reserve(MIB);
+    assert_eq!(world.vm.expected_dense(), 0);
+}
