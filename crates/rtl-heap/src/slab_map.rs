@@ -1,4 +1,4 @@
-//! Which slab owns a page: a process-wide two-level table with one entry per page.
+//! Which slab owns an address: a process-wide two-level table with one entry per [`SPAN`].
 //!
 //! It is apart from the region map for speed: a free of a slot needs to know its slab and nothing of
 //! its region, and this is two loads away from any address. Tables are made when a slab first lies in
@@ -13,9 +13,12 @@ use crate::fork_lock::ForkLock;
 use crate::system_vm::system_vm;
 use crate::units::{ADDRESS_BITS, PAGE};
 
-const PAGE_SHIFT: u32 = PAGE.ilog2();
+/// Bytes of address space that an entry speaks for. Slabs start at a multiple of it and are multiples of it
+/// long. With an entry a page the table was a ninth of all metadata of blocks of 64 bytes.
+pub const SPAN: usize = 2 * PAGE;
+const SPAN_SHIFT: u32 = SPAN.ilog2();
 /// Entries of a table: 128 MiB of address space.
-const TABLE_BITS: u32 = 15;
+const TABLE_BITS: u32 = 14;
 const TABLE_LENGTH: usize = 1 << TABLE_BITS;
 /// Places in the root. Parts of the address space that are 2 TiB apart share one; the first to have a
 /// slab has it, and the others have none.
@@ -34,15 +37,15 @@ static CHANGES: ForkLock = ForkLock::new();
 /// The number of the place in the root for `address`, any bit pattern.
 #[inline(always)]
 const fn place(address: usize) -> usize {
-    address >> (PAGE_SHIFT + TABLE_BITS) & (ROOT_LENGTH - 1)
+    address >> (SPAN_SHIFT + TABLE_BITS) & (ROOT_LENGTH - 1)
 }
 
 /// What [`PARTS`] says where the place belongs to the part of `address`.
 const fn part(address: usize) -> u32 {
-    (address >> (PAGE_SHIFT + TABLE_BITS)) as u32 + 1
+    (address >> (SPAN_SHIFT + TABLE_BITS)) as u32 + 1
 }
 
-/// Address of the record of the slab that owns the page of `address`, 0 for none. It may be a slab
+/// Address of the record of the slab that owns `address`, 0 for none. It may be a slab
 /// elsewhere that shares the place: who asks checks that the slab holds the address.
 #[inline(always)]
 pub fn at(address: usize) -> usize {
@@ -50,7 +53,7 @@ pub fn at(address: usize) -> usize {
     // SAFETY: tables are made whole before they are published, and never unmapped.
     match unsafe { ROOT[place(address)].load(Ordering::Acquire).as_ref() } {
         // Acquire pairs with the Release in `set`: the slab is complete.
-        Some(table) => table[(address / PAGE) & (TABLE_LENGTH - 1)].load(Ordering::Acquire),
+        Some(table) => table[(address / SPAN) & (TABLE_LENGTH - 1)].load(Ordering::Acquire),
         None => 0,
     }
 }
@@ -84,15 +87,15 @@ fn make_table(address: usize) -> bool {
     true
 }
 
-/// Names the slab whose record is at `slab` as the owner of the pages of `address..address + bytes`,
-/// 0 for none. The pages are the caller's; where there is no room for entries there are none to make.
+/// Names the slab whose record is at `slab` as the owner of `address..address + bytes`, whole spans,
+/// 0 for none. They are the caller's; where there is no room for entries there are none to make.
 pub fn set(address: usize, bytes: usize, slab: usize) {
-    let (mut page, last) = (address / PAGE, (address + bytes - 1) / PAGE);
-    while page <= last {
-        let (first, number) = (page * PAGE, page & (TABLE_LENGTH - 1));
-        let count = (TABLE_LENGTH - number).min(last - page + 1);
-        page += count;
-        // Relaxed: who made room for these pages sees that it did.
+    let (mut span, last) = (address / SPAN, (address + bytes - 1) / SPAN);
+    while span <= last {
+        let (first, number) = (span * SPAN, span & (TABLE_LENGTH - 1));
+        let count = (TABLE_LENGTH - number).min(last - span + 1);
+        span += count;
+        // Relaxed: who made room for these spans sees that it did.
         if PARTS[place(first)].load(Ordering::Relaxed) != part(first) {
             continue;
         }
@@ -123,17 +126,20 @@ mod tests {
     #[test]
     fn a_part_that_shares_its_place_with_another_has_no_room_and_erases_nothing() {
         const HERE: usize = 0x10_0000;
-        assert!(make_room(HERE, PAGE));
-        set(HERE, PAGE, 0x40);
-        assert_eq!((at(HERE), at(HERE + PAGE)), (0x40, 0));
+        assert!(make_room(HERE, SPAN));
+        set(HERE, SPAN, 0x40);
+        assert_eq!(
+            (at(HERE), at(HERE + SPAN - 1), at(HERE + SPAN)),
+            (0x40, 0x40, 0)
+        );
         #[cfg(target_pointer_width = "64")]
         {
-            let elsewhere = HERE + (ROOT_LENGTH << (PAGE_SHIFT + TABLE_BITS));
-            assert!(!make_room(elsewhere, PAGE));
-            set(elsewhere, PAGE, 0);
+            let elsewhere = HERE + (ROOT_LENGTH << (SPAN_SHIFT + TABLE_BITS));
+            assert!(!make_room(elsewhere, SPAN));
+            set(elsewhere, SPAN, 0);
         }
         assert_eq!(at(HERE), 0x40);
-        set(HERE, PAGE, 0);
+        set(HERE, SPAN, 0);
         assert_eq!(at(HERE), 0);
     }
 }

@@ -62,7 +62,12 @@ pub unsafe fn allocate(heap: &Heap, state: &mut State, request: Request) -> Resu
         let sum = request.size.0.checked_add(more.0 + Granules::MIN_BLOCK.0);
         Granules(sum.ok_or(Refusal::NoMemory)?)
     };
-    let free = if request.grows
+    let free = if request.alignment > GRANULE
+        // SAFETY: (1).
+        && let Some(free) = unsafe { find_as_it_lies(heap, state, &request) }?
+    {
+        Ok(free)
+    } else if request.grows
         && let Some(address) = state.free.among_largest(room)
     {
         // SAFETY: (1).
@@ -118,6 +123,29 @@ unsafe fn find(heap: &Heap, state: &mut State, size: Granules) -> Result<Block, 
         // SAFETY: (1).
         None => unsafe { find_slow(heap, state, size) },
     }
+}
+
+/// The free block that fits best, if an aligned block lies in it: what such a block leaves when it is freed has
+/// no room to spare, and would do for none of its size else.
+///
+/// # Safety
+/// 1. As for [`allocate`].
+unsafe fn find_as_it_lies(
+    heap: &Heap,
+    state: &mut State,
+    request: &Request,
+) -> Result<Option<Block>, Refusal> {
+    let found = state
+        .free
+        .find(&heap.key, request.size, Effort::Bounded)
+        .map_err(|link| Refusal::Failure(broken_link(heap, link)))?;
+    let Some(address) = found else {
+        return Ok(None);
+    };
+    // SAFETY: (1).
+    let free = unsafe { free_block(heap, address) }?;
+    let needed = lead(&free, request.alignment) + request.size.bytes();
+    Ok((needed <= free.entry.size.bytes()).then_some(free))
 }
 
 /// # Safety
@@ -296,6 +324,15 @@ pub unsafe fn detach_front(
     })
 }
 
+/// Bytes of a free block before the first place for an aligned block: none, or enough for a block of their own.
+fn lead(free: &Block, alignment: usize) -> usize {
+    let mut user = free.user().next_multiple_of(alignment);
+    while user != free.user() && user - free.user() < Granules::MIN_BLOCK.bytes() {
+        user = (user + 1).next_multiple_of(alignment);
+    }
+    user - free.user()
+}
+
 /// [`carve`] for an alignment above a granule: the part before the aligned block becomes, or
 /// stays, a free block of its own.
 ///
@@ -308,16 +345,11 @@ unsafe fn carve_aligned(
     free: &Block,
     request: Request,
 ) -> Result<Block, Refusal> {
-    let aligned = |user: usize| (user + request.alignment - 1) & !(request.alignment - 1);
-    let mut user = aligned(free.user());
-    while user != free.user() && user - free.user() < Granules::MIN_BLOCK.bytes() {
-        user = aligned(user + 1);
-    }
     let plain = Request {
         alignment: GRANULE,
         ..request
     };
-    let lead = (user - free.user()) / GRANULE;
+    let lead = lead(free, request.alignment) / GRANULE;
     if lead == 0 {
         // SAFETY: (1).
         return unsafe { carve(heap, state, free, plain) };

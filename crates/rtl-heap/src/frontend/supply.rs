@@ -11,10 +11,10 @@ use crate::entry::{Entry, EntryFlags, USER_OFFSET};
 use crate::frontend::emptying;
 use crate::heap::{Heap, State};
 use crate::slab::{LARGEST_SLAB, Slab};
-use crate::slab_map;
-use crate::units::{GRANULE, Granules, PAGE};
+use crate::slab_map::{self, SPAN};
+use crate::units::{GRANULE, Granules};
 
-/// Slots a bucket's first slab has at least, page by page; each later one is twice as large.
+/// Slots a bucket's first slab has at least, span by span; each later one is twice as large.
 const FIRST_SLOTS: usize = 8;
 /// Slabs of slots whose size has a bucket of its own stay smaller than the others, but where there are many.
 const LARGEST_EXACT_SLAB: usize = 0x1_0000;
@@ -24,7 +24,7 @@ const MANY: u32 = 32;
 
 /// Bytes of the next slab of a bucket with slots of `slot_size`, which has `slabs` of them.
 fn slab_bytes(slot_size: Granules, slabs: u32) -> usize {
-    let least = (slot_size.bytes() * FIRST_SLOTS + GRANULE).next_multiple_of(PAGE);
+    let least = (slot_size.bytes() * FIRST_SLOTS + GRANULE).next_multiple_of(SPAN);
     let most = if slot_size > buckets::LARGEST_EXACT {
         LARGEST_OTHER_SLAB
     } else if slabs < MANY {
@@ -71,13 +71,13 @@ unsafe fn carve_slab(
 ) -> Option<NonNull<Slab>> {
     let slab = take_spare(bucket, bytes)
         .or_else(|| Slab::create(heap.handle, slot_size, bytes as u32, index))?;
-    // With its header the block fills whole pages, so slabs lie page to page.
+    // With its header the block fills whole spans, so slabs lie one behind the other.
     let request = Request {
         grows: false,
         size: Granules::exactly(bytes)?,
         requested: bytes - GRANULE,
         flags: EntryFlags::empty(),
-        alignment: PAGE,
+        alignment: SPAN,
     };
     // SAFETY: (1).
     let Ok(block) = (unsafe { split::allocate(heap, state, request) }) else {
