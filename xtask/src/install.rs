@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use crate::libraries;
 use crate::toolchain::STATIC_LINK_LIBRARIES;
 use crate::workspace::Workspace;
 
@@ -23,11 +24,7 @@ fn shared_library_names() -> Result<(&'static str, &'static str)> {
 /// Builds the library in release mode and installs it below `prefix`.
 pub fn into_prefix(workspace: &Workspace, prefix: &Path) -> Result<()> {
     let (own_name, linker_name) = shared_library_names()?;
-    workspace
-        .cargo()
-        .args(["build", "--release", "-p", "rtl-heap-c"])
-        .run()?;
-    let built = workspace.native_target_dir().join("release");
+    let built = libraries::build(workspace, &[libraries::HEAP])?;
     let (include, lib) = (prefix.join("include"), prefix.join("lib"));
     let pkg_config = lib.join("pkgconfig");
 

@@ -16,6 +16,7 @@ mod exceptions;
 mod gate;
 mod gates;
 mod install;
+mod libraries;
 mod summary;
 mod toolchain;
 mod wine;

@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use self::wine_rows::WineRows;
+use crate::libraries;
 use crate::workspace::Workspace;
 
 /// What the command line asks for.
@@ -47,25 +48,23 @@ pub fn run(workspace: &Workspace, wishes: &Wishes) -> Result<()> {
         );
     }
     let peers = peers::build(workspace)?;
-    let packages = ["rtl-heap-c", "rtl-heap-malloc", "rtl-heap-benches"];
+    let ours = libraries::build(workspace, &[libraries::HEAP, libraries::MALLOC])?;
     workspace
         .cargo()
-        .args(["build", "--quiet", "--release"])
-        .args(packages.iter().flat_map(|package| ["-p", package]))
+        .args(["build", "--quiet", "--release", "-p", "rtl-heap-benches"])
         .run()?;
-    let release = workspace.native_target_dir().join("release");
     let is_wanted =
         |part: &str| wishes.parts.is_empty() || wishes.parts.iter().any(|wanted| wanted == part);
     for part in PARTS.iter().filter(|part| is_wanted(part)) {
         println!("\n=== {part}");
-        measure(workspace, &release, part, &peers, wishes)?;
+        measure(workspace, &ours, part, &peers, wishes)?;
     }
     Ok(())
 }
 
 fn measure(
     workspace: &Workspace,
-    release: &Path,
+    ours: &Path,
     part: &str,
     peers: &[peers::Peer],
     wishes: &Wishes,
@@ -88,14 +87,14 @@ fn measure(
     } else {
         None
     };
-    let mut command = workspace.command(release.join(part));
+    let mut command = workspace.command(workspace.native_target_dir().join("release").join(part));
     for (name, value) in wine.iter().flat_map(WineRows::environment) {
         command = command.env(name, value);
     }
     command
         .env("RTLHEAP_PEERS", listed.join(":"))
-        .env("RTLHEAP_LIBRARY", release.join("librtlheap.so"))
-        .env("RTLHEAP_MALLOC", release.join("librtlheap_malloc.so"))
+        .env("RTLHEAP_LIBRARY", ours.join("librtlheap.so"))
+        .env("RTLHEAP_MALLOC", ours.join("librtlheap_malloc.so"))
         .env(ROOM_FOR_TLS.0, ROOM_FOR_TLS.1)
         .args(quick)
         .args(only)

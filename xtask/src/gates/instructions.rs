@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::Result;
 
 use crate::gate::{Gate, Verdict};
+use crate::libraries;
 use crate::workspace::{Workspace, find_program};
 
 /// The hot paths have not grown.
@@ -38,17 +39,15 @@ pub fn write(workspace: &Workspace) -> Result<()> {
 }
 
 fn count(workspace: &Workspace, how: Option<&str>) -> Result<()> {
-    let packages = ["rtl-heap-c", "rtl-heap-malloc", "rtl-heap-benches"];
+    let ours = libraries::build(workspace, &[libraries::HEAP, libraries::MALLOC])?;
     workspace
         .cargo()
-        .args(["build", "--release"])
-        .args(packages.iter().flat_map(|package| ["-p", package]))
+        .args(["build", "--release", "-p", "rtl-heap-benches"])
         .run()?;
-    let release = workspace.native_target_dir().join("release");
     workspace
-        .command(release.join("instructions"))
-        .env("RTLHEAP_LIBRARY", release.join("librtlheap.so"))
-        .env("RTLHEAP_MALLOC", release.join("librtlheap_malloc.so"))
+        .command(workspace.native_target_dir().join("release/instructions"))
+        .env("RTLHEAP_LIBRARY", ours.join("librtlheap.so"))
+        .env("RTLHEAP_MALLOC", ours.join("librtlheap_malloc.so"))
         .args(how)
         .run()?;
     Ok(())
