@@ -50,7 +50,7 @@ mod flags {
             optional --quick
             /// `bench`: only rows whose ids contain this.
             repeated --only row: String
-            /// `bench`: only peers whose names contain this.
+            /// `bench`: only peers whose names contain this. `instructions`: print what the peer of this name takes.
             repeated --peer name: String
         }
     }
@@ -93,6 +93,10 @@ fn run() -> Result<bool> {
         }
         ["instructions"] if flags.write => {
             gates::instructions::write(&workspace)?;
+            Ok(true)
+        }
+        ["instructions"] if !flags.peer.is_empty() => {
+            bench::instructions_beside(&workspace, &flags.peer)?;
             Ok(true)
         }
         ["ci"] => Ok(summary::run_all(&workspace, &gates::of_ci())),

@@ -3,7 +3,8 @@
 //! `instructions` counts and compares with `benches/instructions.txt`: more than 3 % more is a
 //! failure. `instructions --write` writes that file (`cargo xtask instructions --write` builds first). Counts do not depend on how busy the machine
 //! is, but on compiler and architecture, which the file names. `instructions --annotate OPERATION`
-//! keeps callgrind's profile for `callgrind_annotate`.
+//! keeps callgrind's profile for `callgrind_annotate`; `instructions --beside PEER` prints what one of
+//! `RTLHEAP_PEERS` takes for the same.
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {
@@ -27,6 +28,9 @@ mod counted {
     use rtl_heap_benches::micro::loops::{Order, Sizes, Steps};
     use rtl_heap_benches::micro::rows::{LIBC, OURS, OURS_MALLOC, OURS_UNSERIALIZED, Task};
 
+    /// Who does an operation that is the loop alone.
+    const NOBODY: &str = "nobody";
+
     /// Growth up to this part of a count is let pass.
     const TOLERANCE: f64 = 0.03;
 
@@ -34,8 +38,8 @@ mod counted {
     /// of what starting the program and warming up cost.
     struct Operation {
         name: &'static str,
-        /// Who does it; nobody, for the loop alone.
-        who: Option<&'static str>,
+        /// Who does it; [`NOBODY`], for the loop alone.
+        who: &'static str,
         task: Task,
         short: u64,
     }
@@ -43,7 +47,7 @@ mod counted {
     const fn operation(name: &'static str, who: &'static str, task: Task) -> Operation {
         Operation {
             name,
-            who: Some(who),
+            who,
             task,
             short: 1_000,
         }
@@ -86,7 +90,7 @@ mod counted {
     const OPERATIONS: &[Operation] = &[
         Operation {
             name: "two calls of an empty function",
-            who: None,
+            who: NOBODY,
             task: pairs(64),
             short: 1_000,
         },
@@ -139,14 +143,11 @@ mod counted {
         let arguments: Vec<String> = env::args().skip(1).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments[..] {
-            ["drive", name, count] => {
-                drive(find(name), count.parse().expect("a count"));
-                ExitCode::SUCCESS
-            }
+            ["drive", name, who, count] => drive(find(name), who, count.parse().expect("a count")),
             ["--annotate", name] => {
                 let profile = env::temp_dir().join("rtl-heap.callgrind");
                 let operation = find(name);
-                count(operation, operation.short * 3, &profile);
+                count(operation, operation.who, operation.short * 3, &profile);
                 println!("callgrind_annotate --auto=yes {}", profile.display());
                 ExitCode::SUCCESS
             }
@@ -155,9 +156,13 @@ mod counted {
                 fs::write(file(), table(&counts)).expect("the package's folder is writable");
                 ExitCode::SUCCESS
             }
+            ["--beside", peer] => {
+                beside(peer);
+                ExitCode::SUCCESS
+            }
             [] => compare(&measure()),
             _ => {
-                eprintln!("usage: instructions [--write | --annotate OPERATION]");
+                eprintln!("usage: instructions [--write | --annotate OPERATION | --beside PEER]");
                 ExitCode::from(2)
             }
         }
@@ -168,47 +173,75 @@ mod counted {
         found.unwrap_or_else(|| panic!("no operation {name:?}"))
     }
 
-    fn drive(operation: &Operation, count: u64) {
-        let Some(name) = operation.who else {
+    /// What [`drive`] ends with where `who` has nothing that does the task.
+    const CANNOT: u8 = 3;
+
+    fn drive(operation: &Operation, who: &str, count: u64) -> ExitCode {
+        if who == NOBODY {
             for _ in 0..count {
                 nothing(nothing(64));
             }
-            return;
+            return ExitCode::SUCCESS;
+        }
+        let field = field::enter(&[who.to_owned()]);
+        let contestant = field.iter().find(|contestant| contestant.name == who);
+        match contestant.and_then(|contestant| contestant.work(operation.task)) {
+            Some(mut work) => work(count),
+            None => return ExitCode::from(CANNOT),
         };
-        let field = field::enter(&[name.to_owned()]);
-        let contestant = field.iter().find(|contestant| contestant.name == name);
-        let work = contestant.and_then(|contestant| contestant.work(operation.task));
-        work.expect("whoever is named is built and does the task")(count);
+        ExitCode::SUCCESS
     }
 
     fn measure() -> Vec<(&'static str, f64)> {
-        let nowhere = Path::new("/dev/null");
         let measured = OPERATIONS.iter().map(|operation| {
-            let (short, long) = (operation.short, operation.short * 3);
-            let difference = count(operation, long, nowhere) - count(operation, short, nowhere);
-            let each = difference as f64 / (long - short) as f64;
+            let each = each(operation, operation.who);
+            let each = each.expect("whoever is named is built and does the task");
             println!("{}", line(operation.name, each));
             (operation.name, each)
         });
         measured.collect()
     }
 
-    /// Instructions of a run of this program that repeats one operation.
-    fn count(operation: &Operation, repetitions: u64, profile: &Path) -> i64 {
+    /// Prints what a peer takes for our operations, beside what we do.
+    fn beside(peer: &str) {
+        println!("{:42}{:>10}{peer:>16}", "", "ours");
+        for operation in OPERATIONS {
+            if operation.who == OURS
+                && let (Some(ours), Some(theirs)) = (each(operation, OURS), each(operation, peer))
+            {
+                println!("{}{theirs:16.1}", line(operation.name, ours));
+            }
+        }
+    }
+
+    /// Instructions of one operation; `None` if `who` cannot do it.
+    fn each(operation: &Operation, who: &str) -> Option<f64> {
+        let nowhere = Path::new("/dev/null");
+        let (short, long) = (operation.short, operation.short * 3);
+        let [less, more] = [short, long].map(|times| count(operation, who, times, nowhere));
+        Some((more? - less?) as f64 / (long - short) as f64)
+    }
+
+    /// Instructions of a run of this program that repeats one operation; `None` if `who` cannot do it.
+    fn count(operation: &Operation, who: &str, repetitions: u64, profile: &Path) -> Option<i64> {
         let program = env::current_exe().expect("a program has a path");
         let output = Command::new("valgrind")
             .arg("--tool=callgrind")
             .arg(format!("--callgrind-out-file={}", profile.display()))
             .arg(program)
-            .args(["drive", operation.name, &repetitions.to_string()])
+            .args(["drive", operation.name, who, &repetitions.to_string()])
             .output()
             .expect("valgrind is installed");
+        if output.status.code() == Some(CANNOT.into()) {
+            return None;
+        }
         let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the program failed:\n{text}");
         let collected = text
             .lines()
             .find_map(|line| line.split_once("Collected : "));
         let (_, collected) = collected.unwrap_or_else(|| panic!("valgrind failed:\n{text}"));
-        collected.trim().parse().expect("a count")
+        Some(collected.trim().parse().expect("a count"))
     }
 
     fn line(name: &str, each: f64) -> String {

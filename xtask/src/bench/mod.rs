@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use self::wine_rows::WineRows;
+use crate::gates;
 use crate::libraries;
 use crate::workspace::Workspace;
 
@@ -62,6 +63,28 @@ pub fn run(workspace: &Workspace, wishes: &Wishes) -> Result<()> {
     Ok(())
 }
 
+/// Prints what peers take, in instructions, for the operations of the table of instructions.
+pub fn instructions_beside(workspace: &Workspace, names: &[String]) -> Result<()> {
+    let peers = peers::build(workspace)?;
+    for name in names {
+        gates::instructions::program(workspace)?
+            .env("RTLHEAP_PEERS", listed(&peers))
+            .env(ROOM_FOR_TLS.0, ROOM_FOR_TLS.1)
+            .args(["--beside", name])
+            .run()?;
+    }
+    Ok(())
+}
+
+/// `NAME=FILE` of each peer, as the programs of `benches` want them.
+fn listed(peers: &[peers::Peer]) -> String {
+    let named: Vec<_> = peers
+        .iter()
+        .map(|peer| format!("{}={}", peer.name, peer.library.display()))
+        .collect();
+    named.join(":")
+}
+
 fn measure(
     workspace: &Workspace,
     ours: &Path,
@@ -69,10 +92,6 @@ fn measure(
     peers: &[peers::Peer],
     wishes: &Wishes,
 ) -> Result<()> {
-    let listed: Vec<_> = peers
-        .iter()
-        .map(|peer| format!("{}={}", peer.name, peer.library.display()))
-        .collect();
     let quick = wishes.quick.then_some("--quick");
     let only = wishes.only.iter().flat_map(|row| ["--only", row]);
     let chosen = wishes.peers.iter().flat_map(|peer| ["--peer", peer]);
@@ -92,7 +111,7 @@ fn measure(
         command = command.env(name, value);
     }
     command
-        .env("RTLHEAP_PEERS", listed.join(":"))
+        .env("RTLHEAP_PEERS", listed(peers))
         .env("RTLHEAP_LIBRARY", ours.join("librtlheap.so"))
         .env("RTLHEAP_MALLOC", ours.join("librtlheap_malloc.so"))
         .env(ROOM_FOR_TLS.0, ROOM_FOR_TLS.1)

@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 
 use anyhow::Result;
+use xshell::Cmd;
 
 use crate::gate::{Gate, Verdict};
 use crate::libraries;
@@ -28,27 +29,25 @@ pub const GATE: Gate = Gate {
                 env::consts::ARCH
             ));
         }
-        count(workspace, None)?;
+        program(workspace)?.run()?;
         Ok(Verdict::Passed)
     },
 };
 
 /// Writes the table anew.
 pub fn write(workspace: &Workspace) -> Result<()> {
-    count(workspace, Some("--write"))
+    Ok(program(workspace)?.arg("--write").run()?)
 }
 
-fn count(workspace: &Workspace, how: Option<&str>) -> Result<()> {
+/// Builds what is counted; then the program that counts, ready to run.
+pub fn program(workspace: &Workspace) -> Result<Cmd<'_>> {
     let ours = libraries::build(workspace, &[libraries::HEAP, libraries::MALLOC])?;
     workspace
         .cargo()
         .args(["build", "--release", "-p", "rtl-heap-benches"])
         .run()?;
-    workspace
+    Ok(workspace
         .command(workspace.native_target_dir().join("release/instructions"))
         .env("RTLHEAP_LIBRARY", ours.join("librtlheap.so"))
-        .env("RTLHEAP_MALLOC", ours.join("librtlheap_malloc.so"))
-        .args(how)
-        .run()?;
-    Ok(())
+        .env("RTLHEAP_MALLOC", ours.join("librtlheap_malloc.so")))
 }
