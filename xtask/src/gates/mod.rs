@@ -109,7 +109,8 @@ pub fn print_list() {
     );
     println!("cargo xtask install --prefix DIRECTORY   headers, libraries and rtlheap.pc");
     println!(
-        "cargo xtask bench [--quick] [--part PART]... [--only ROW]... [--peer NAME]...   against peers\n"
+        "cargo xtask bench [--quick] [--part PART]... [--only ROW]... [--peer NAME]...   against peers\n\
+         cargo xtask instructions --write   counts anew; --peer NAME   what a peer takes beside\n"
     );
     for gate in ALL {
         println!("{:<17} {}", gate.name, gate.proves);
