@@ -144,8 +144,10 @@ unsafe fn find_as_it_lies(
     };
     // SAFETY: (1).
     let free = unsafe { free_block(heap, address) }?;
-    let needed = lead(&free, request.alignment) + request.size.bytes();
-    Ok((needed <= free.entry.size.bytes()).then_some(free))
+    let before = lead(&free, request.alignment);
+    let needed = before.and_then(|before| before.checked_add(request.size.bytes()));
+    let fits = needed.is_some_and(|needed| needed <= free.entry.size.bytes());
+    Ok(fits.then_some(free))
 }
 
 /// # Safety
@@ -325,12 +327,13 @@ pub unsafe fn detach_front(
 }
 
 /// Bytes of a free block before the first place for an aligned block: none, or enough for a block of their own.
-fn lead(free: &Block, alignment: usize) -> usize {
-    let mut user = free.user().next_multiple_of(alignment);
+/// `None` where the address space ends before.
+fn lead(free: &Block, alignment: usize) -> Option<usize> {
+    let mut user = free.user().checked_next_multiple_of(alignment)?;
     while user != free.user() && user - free.user() < Granules::MIN_BLOCK.bytes() {
-        user = (user + 1).next_multiple_of(alignment);
+        user = user.checked_add(alignment)?;
     }
-    user - free.user()
+    Some(user - free.user())
 }
 
 /// [`carve`] for an alignment above a granule: the part before the aligned block becomes, or
@@ -349,7 +352,7 @@ unsafe fn carve_aligned(
         alignment: GRANULE,
         ..request
     };
-    let lead = lead(free, request.alignment) / GRANULE;
+    let lead = lead(free, request.alignment).ok_or(Refusal::NoMemory)? / GRANULE;
     if lead == 0 {
         // SAFETY: (1).
         return unsafe { carve(heap, state, free, plain) };
@@ -415,5 +418,41 @@ pub unsafe fn make_free(heap: &Heap, state: &mut State, block: &Block, after: Op
         state
             .free
             .insert(&heap.key, block.address, block.entry.size);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr::NonNull;
+
+    fn free_at(user: usize) -> Block {
+        let size = Granules(0x1000);
+        Block {
+            region: NonNull::dangling(),
+            address: user - crate::entry::USER_OFFSET,
+            entry: Entry {
+                size,
+                unused: 0,
+                flags: EntryFlags::empty(),
+            },
+        }
+    }
+
+    #[test]
+    fn before_an_aligned_block_there_is_nothing_or_room_for_a_block() {
+        let least = Granules::MIN_BLOCK.bytes();
+        assert_eq!(lead(&free_at(0x2_0000), 0x2000), Some(0));
+        assert_eq!(lead(&free_at(0x2_0000 - least), 0x2000), Some(least));
+        let near = least - GRANULE;
+        assert_eq!(lead(&free_at(0x2_0000 - near), 0x2000), Some(near + 0x2000));
+    }
+
+    #[test]
+    fn an_alignment_that_the_address_space_does_not_hold_has_no_place() {
+        let last = usize::MAX - 0xFFFF;
+        assert_eq!(lead(&free_at(last), 0x1_0000), Some(0));
+        assert_eq!(lead(&free_at(last), 0x4000_0000), None);
+        assert_eq!(lead(&free_at(last + 0x8000), 0x1_0000), None);
     }
 }
