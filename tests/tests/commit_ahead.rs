@@ -9,6 +9,8 @@ use rtl_heap::nt;
 use rtl_heap_tests::simulated::{NONE, allocate, counted, free, heap};
 use rtl_platform::sim::{Arena, Call, HostPage, SimVm};
 
+const MIB: usize = 1 << 20;
+
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -62,4 +64,28 @@ fn where_there_is_no_memory_to_commit_ahead_what_was_asked_for_is_committed() {
     free(heap, block);
     // SAFETY: nobody uses it.
     unsafe { nt::destroy_heap(heap) }.unwrap();
+}
+
+#[test]
+fn a_large_heap_commits_whole_large_pages_and_counts_what_was_asked_for() {
+    let _turn = turn();
+    static ARENA: Arena<0x800_0000> = Arena::new();
+    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
+    VM.let_keep_pages(true);
+    let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
+    let mut blocks: Vec<_> = (0..16 * 32).map(|_| allocate(heap, MIB / 32)).collect();
+    let (before, counted_before) = (VM.calls(Call::Commit), counted(heap));
+    blocks.extend((0..16 * 32).map(|_| allocate(heap, MIB / 32)));
+    let grown = counted(heap) - counted_before;
+    assert!(grown >= 16 * MIB);
+    assert!(VM.committed() <= counted(heap) + 3 * MIB);
+    // One a large page of 2 MiB, and more where segments begin and end within one, which is the arena's
+    // luck: 10 to 13 in all. With 128 KiB at a time it would be more than a hundred.
+    assert!(VM.calls(Call::Commit) - before <= grown / MIB);
+    blocks.into_iter().for_each(|block| free(heap, block));
+    nt::compact(heap, NONE).unwrap();
+    assert_eq!(VM.committed(), counted(heap));
+    // SAFETY: nobody uses it.
+    unsafe { nt::destroy_heap(heap) }.unwrap();
+    assert_eq!(VM.reservations(), 0);
 }

@@ -238,28 +238,6 @@ fn parked_blocks_count_for_no_limit() {
 }
 
 #[test]
-fn a_large_heap_commits_whole_large_pages_and_counts_what_was_asked_for() {
-    static ARENA: Arena<0x800_0000> = Arena::new();
-    static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);
-    VM.let_keep_pages(true);
-    let heap = heap(&VM, HeapFlags::GROWABLE | HeapFlags::NO_SERIALIZE);
-    let mut blocks: Vec<_> = (0..16 * 32).map(|_| allocate(heap, MIB / 32)).collect();
-    let (before, counted_before) = (VM.calls(Call::Commit), counted(heap));
-    blocks.extend((0..16 * 32).map(|_| allocate(heap, MIB / 32)));
-    let grown = counted(heap) - counted_before;
-    assert!(grown >= 16 * MIB);
-    assert!(VM.committed() <= counted(heap) + 3 * MIB);
-    // With 128 KiB at a time it would be more than a hundred.
-    assert!(VM.calls(Call::Commit) - before <= grown / (2 * MIB) + 4);
-    blocks.into_iter().for_each(|block| free(heap, block));
-    nt::compact(heap, NONE).unwrap();
-    assert_eq!(VM.committed(), counted(heap));
-    // SAFETY: nobody uses it.
-    unsafe { nt::destroy_heap(heap) }.unwrap();
-    assert_eq!(VM.reservations(), 0);
-}
-
-#[test]
 fn a_large_segment_stays_one_of_large_pages_when_parts_of_it_are_decommitted() {
     static ARENA: Arena<0x800_0000> = Arena::new();
     static VM: SimVm = SimVm::new(&ARENA, HostPage::Kib4);

@@ -11,18 +11,20 @@ use rtl_platform::vm::Protection;
 
 use crate::fork_lock::ForkLock;
 use crate::system_vm::system_vm;
-use crate::units::{ADDRESS_BITS, PAGE};
+use crate::units::{ADDRESS_BITS, PAGE, POINTER};
 
-/// Bytes of address space that an entry speaks for. Slabs start at a multiple of it and are multiples of it
-/// long. With an entry a page the table was a ninth of all metadata of blocks of 64 bytes.
-pub const SPAN: usize = 2 * PAGE;
+/// Bytes of address space that an entry speaks for, a thousand times its own. Slabs start at a multiple of it
+/// and are multiples of it long. With an entry twice as dense the table was a ninth of all metadata of blocks
+/// of 64 bytes.
+pub const SPAN: usize = 1024 * POINTER;
+const _: () = assert!(SPAN.is_multiple_of(PAGE));
 const SPAN_SHIFT: u32 = SPAN.ilog2();
-/// Entries of a table: 128 MiB of address space.
+/// Entries of a table: 128 MiB of a 64-bit address space, 64 of a 32-bit one.
 const TABLE_BITS: u32 = 14;
 const TABLE_LENGTH: usize = 1 << TABLE_BITS;
 /// Places in the root. Parts of the address space that are 2 TiB apart share one; the first to have a
 /// slab has it, and the others have none.
-const ROOT_BITS: u32 = if ADDRESS_BITS == 32 { 5 } else { 14 };
+const ROOT_BITS: u32 = if ADDRESS_BITS == 32 { 6 } else { 14 };
 const ROOT_LENGTH: usize = 1 << ROOT_BITS;
 
 type Table = [AtomicUsize; TABLE_LENGTH];

@@ -32,7 +32,9 @@ fn slab_bytes(slot_size: Granules, slabs: u32) -> usize {
     } else {
         LARGEST_SLAB
     };
-    (least << slabs.min(LARGEST_SLAB.ilog2())).min(most)
+    least
+        .saturating_mul(1 << slabs.min(LARGEST_SLAB.ilog2()))
+        .min(most)
 }
 
 /// Adds a slab to bucket `index`, which has `slabs` of them. `None` when there is no memory.
@@ -238,4 +240,26 @@ unsafe fn take_idle(bucket: &Bucket) -> Option<NonNull<Slab>> {
     };
     bucket.lock.leave();
     slab
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_slabs_are_no_smaller_and_all_hold_slots() {
+        for size in 1..=buckets::LARGEST.0 {
+            let (_, slot_size) = buckets::bucket_of(Granules(size));
+            let mut before = slot_size.bytes() + GRANULE;
+            for slabs in 0..100 {
+                let bytes = slab_bytes(slot_size, slabs);
+                assert!(
+                    (before..=LARGEST_SLAB).contains(&bytes),
+                    "{slabs} of {size}"
+                );
+                assert!(bytes.is_multiple_of(SPAN));
+                before = bytes;
+            }
+        }
+    }
 }
