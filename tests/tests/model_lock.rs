@@ -20,7 +20,9 @@ mod sync {
     use loom::sync::{Condvar, Mutex};
 
     /// The waiting is what is explored. No constant, of which clippy says that nobody can count to it.
-    pub static SPINS: u32 = 0;
+    pub static LOOKS: u32 = 0;
+
+    pub fn pause_after(_look: u32) {}
 
     pub fn light_barrier() {
         fence(Ordering::SeqCst);

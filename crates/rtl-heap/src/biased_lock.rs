@@ -16,7 +16,9 @@
 use core::cell::Cell;
 
 use crate::host;
-use crate::sync::{AtomicU32, AtomicUsize, Ordering, SPINS, heavy_barrier, light_barrier};
+use crate::sync::{
+    AtomicU32, AtomicUsize, LOOKS, Ordering, heavy_barrier, light_barrier, pause_after,
+};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -148,11 +150,11 @@ impl BiasedLock {
     #[cold]
     #[inline(never)]
     fn enter_contended(&self) {
-        for _ in 0..SPINS {
+        for look in 0..LOOKS {
             match self.word.load(Ordering::Relaxed) {
                 FREE if self.turn(FREE, HELD, Ordering::Acquire) => return,
                 BIASED | REVOKED => break,
-                _ => core::hint::spin_loop(),
+                _ => pause_after(look),
             }
         }
         // From here on the lock is taken as "awaited": whether others wait too is not known, and one

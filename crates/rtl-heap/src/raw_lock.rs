@@ -4,7 +4,7 @@
 //! and try every interleaving.
 
 use crate::host;
-use crate::sync::{AtomicU32, Ordering, SPINS};
+use crate::sync::{AtomicU32, LOOKS, Ordering, pause_after};
 
 /// A lock of one word that parks: 0 free, 1 held, 2 held with a waiter.
 pub struct RawLock(AtomicU32);
@@ -38,11 +38,11 @@ impl RawLock {
 
     #[cold]
     fn enter_contended(&self) {
-        for _ in 0..SPINS {
+        for look in 0..LOOKS {
             if self.0.load(Ordering::Relaxed) == 0 && self.try_enter() {
                 return;
             }
-            core::hint::spin_loop();
+            pause_after(look);
         }
         // From here on the lock is taken as "held with a waiter": whether others wait too is not
         // known, and one wake too many is harmless.
